@@ -1,0 +1,34 @@
+"""What the admin pages of the apps share."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+admin.site.site_url = "/docs"
+admin.site.site_header = "OpenGPTs on Django"
+admin.site.site_title = "OpenGPTs on Django"
+admin.site.index_title = "Assistants, threads and runs"
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that only the server writes: staff can look, and nothing else."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def pretty(value: Any) -> SafeString:
+    """A JSON value for people to read. Everything in it is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text)

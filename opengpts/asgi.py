@@ -1,0 +1,47 @@
+"""The ASGI application: HTTP by Django and Channels, and the runs' executor beside them."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opengpts.settings.production")
+
+
+from opengpts.gate import refuse_at_gate
+from opengpts.routing import http
+from opengpts.stopping import watch_signals
+from runs.executor import executor
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Serve one connection, or the server's lifespan.
+
+    uvicorn tells when it starts and stops (the lifespan protocol). daphne does not, so the executor also
+    starts with the first request.
+    """
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    executor.ensure_started()
+    if scope["type"] == "http":
+        if not await refuse_at_gate(scope, send):
+            await http(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await _refuse_websocket(receive, send)
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            watch_signals()
+            executor.ensure_started()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await executor.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _refuse_websocket(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 4404, "reason": "Nothing is served here over WebSocket."})

@@ -1,0 +1,83 @@
+"""Errors as responses: the one place that says which error gets which status and body."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from opengpts.errors import INTERNAL_ERROR, NotFound, OpenGPTsError, TooLarge
+
+logger = logging.getLogger(__name__)
+
+_CODE_OF_DRF: list[tuple[type[Exception], str]] = [
+    (drf.AuthenticationFailed, "unauthenticated"),
+    (drf.NotAuthenticated, "unauthenticated"),
+    (drf.PermissionDenied, "permission_denied"),
+    (drf.MethodNotAllowed, "method_not_allowed"),
+    (drf.UnsupportedMediaType, "unsupported_media_type"),
+    (drf.Throttled, "rate_limited"),
+    (drf.NotFound, "not_found"),
+    (drf.ParseError, "bad_request"),
+]
+
+
+def as_client_error(exc: BaseException) -> OpenGPTsError:
+    """The error to tell a client about `exc`: itself where it was written for clients, a bare 500 where not."""
+    if isinstance(exc, OpenGPTsError):
+        return exc
+    if isinstance(exc, RequestDataTooBig):
+        return TooLarge("The request body is larger than this server takes.")
+    if isinstance(exc, Http404):
+        return NotFound("Not Found")
+    for kind, code in _CODE_OF_DRF:
+        if isinstance(exc, kind):
+            return OpenGPTsError(str(getattr(exc, "detail", "")), code=code)
+    return OpenGPTsError(INTERNAL_ERROR)
+
+
+def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
+    """DRF's `EXCEPTION_HANDLER`: every error of the API, as `{"detail": …}` with its status."""
+    error = as_client_error(exc)
+    if error.code == "internal_error":
+        request = context.get("request")
+        logger.error(
+            "unhandled error in %s %s",
+            getattr(request, "method", "?"),
+            getattr(request, "path", "?"),
+            exc_info=exc,
+        )
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return Response({"detail": error.detail}, status=error.status, headers=headers)
+
+
+def read_only(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """A plain view that answers GET and HEAD; other methods get 405."""
+
+    # Exempt, so that another method is told that it is wrong, and not that a token is missing.
+    @csrf_exempt
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if request.method in ("GET", "HEAD"):
+            return view(request)
+        detail = f'Method "{request.method}" not allowed.'
+        return JsonResponse({"detail": detail}, status=405, headers={"Allow": "GET, HEAD"})
+
+    return answer
+
+
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """What an address that nothing answers to returns."""
+    return JsonResponse({"detail": "Not Found"}, status=404)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """What Django returns for an error outside the API's own views."""
+    return JsonResponse({"detail": INTERNAL_ERROR}, status=500)

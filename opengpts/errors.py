@@ -1,0 +1,94 @@
+"""The errors that clients are told about.
+
+Streams send the same `code` and message that a response would carry. The text of an error that is not
+one of these never reaches a client: it is logged.
+"""
+
+from typing import Any
+
+INTERNAL_ERROR = "Internal Server Error"
+
+STATUS_OF_CODE = {
+    "invalid_argument": 422,
+    "invalid_config": 422,
+    "bad_request": 400,
+    "unauthenticated": 401,
+    "permission_denied": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "rate_limited": 429,
+    "not_supported": 501,
+    "model_failed": 502,
+    "model_unavailable": 503,
+    "server_stopping": 503,
+}
+
+
+class OpenGPTsError(Exception):
+    """The root of every error whose message is written for the client.
+
+    `code` is stable and names the kind; `message` says in a sentence what is wrong and what helps.
+    """
+
+    code = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code:
+            self.code = code
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says the same."""
+        return STATUS_OF_CODE.get(self.code, 500)
+
+    @property
+    def detail(self) -> Any:
+        """What stands behind `detail` in the response body."""
+        return self.message
+
+
+class Invalid(OpenGPTsError):
+    """The request has the wrong shape or a value out of range.
+
+    `details` is a list of `{"type", "loc", "msg", "input"}`, as pydantic and FastAPI write it.
+    """
+
+    code = "invalid_argument"
+
+    def __init__(self, details: list[dict[str, Any]]) -> None:
+        super().__init__("; ".join(str(item["msg"]) for item in details))
+        self.details = details
+
+    @classmethod
+    def at(cls, *loc: str | int, msg: str, value: Any, type: str = "value_error") -> "Invalid":
+        """One complaint, about the value at `loc`."""
+        return cls([{"type": type, "loc": list(loc), "msg": msg, "input": value}])
+
+    @property
+    def detail(self) -> Any:
+        return self.details
+
+
+class BadRequest(OpenGPTsError):
+    code = "bad_request"
+
+
+class Unauthenticated(OpenGPTsError):
+    code = "unauthenticated"
+
+
+class NotFound(OpenGPTsError):
+    code = "not_found"
+
+
+class Conflict(OpenGPTsError):
+    code = "conflict"
+
+
+class TooLarge(OpenGPTsError):
+    code = "too_large"

@@ -1,0 +1,38 @@
+"""Reading a request's body from an ASGI connection, up to a limit."""
+
+import tempfile
+from typing import IO, Any
+
+from opengpts.errors import TooLarge
+
+# Bytes kept in memory; what is longer goes through a temporary file.
+MAX_IN_MEMORY = 1024 * 1024
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+async def receive_body(receive: Any, *, limit: int) -> IO[bytes]:
+    """The body, as a file that the caller closes, read from its start.
+
+    Raises `TooLarge` as soon as more than `limit` bytes have come, `Disconnected` when the client has gone.
+    """
+    body = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115  (the caller closes it)
+    size = 0
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"The request body is larger than this server takes: {limit} bytes (MAX_BODY_BYTES).")
+            body.write(chunk)
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
+    except BaseException:
+        body.close()
+        raise

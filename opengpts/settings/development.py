@@ -1,0 +1,14 @@
+"""One machine, one user who trusts every client: what `make run` starts."""
+
+from opengpts.settings.base import *  # noqa: F403
+from opengpts.settings.base import DATA_DIR, env
+
+# For those who change the code: with it on, every query is slower and is kept in memory.
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="development-only-secret-key-that-signs-nothing-of-worth")
+# By these names only, or a page of the web could reach the server under a name of its own (DNS rebinding).
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+DATA_DIR.mkdir(parents=True, exist_ok=True)

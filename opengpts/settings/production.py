@@ -1,0 +1,42 @@
+"""On a network. Refuses to start without `SECRET_KEY` and `ALLOWED_HOSTS`."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from opengpts.settings.base import *  # noqa: F403
+from opengpts.settings.base import AUTH_TYPE, DATA_DIR, env
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", default="")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+if not SECRET_KEY:
+    raise ImproperlyConfigured("Set SECRET_KEY: production does not start without one.")
+if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("Set ALLOWED_HOSTS to the names this server answers to, separated by commas.")
+if AUTH_TYPE == "cookie" and not env.bool("TRUST_COOKIES", default=False):
+    raise ImproperlyConfigured(
+        "AUTH_TYPE=cookie believes whoever a client says it is. Set TRUST_COOKIES=true only where something in "
+        "front of this server sets the cookie and lets no client choose it."
+    )
+
+# Without the cookie, nobody.
+AUTH_DEFAULT_USER = None
+
+# Filled by `manage.py collectstatic`.
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_FORWARDED_PROTO", default=False) else None
+)
+# Whoever watches the server asks it directly.
+SECURE_REDIRECT_EXEMPT = [r"^ok/?$", r"^health/?$"]
+SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
