@@ -1,0 +1,81 @@
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
+from django.forms import JSONField, ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from agents.catalogue import available_models
+from agents.config import assistant_type
+from assistants.models import Assistant
+
+
+class AssistantForm(ModelForm):
+    """An assistant, its config written as JSON."""
+
+    config = JSONField(required=False, help_text='An object: {"configurable": {"type": "chatbot", …}}.')
+
+    class Meta:
+        model = Assistant
+        fields = ["name", "owner", "public", "config"]
+
+    def clean_config(self) -> dict[str, Any]:
+        config = self.cleaned_data["config"]
+        if config is None:
+            return {}
+        if not isinstance(config, dict):
+            raise ValidationError("This should be a JSON object.")
+        try:
+            json.dumps(config, allow_nan=False)
+        except ValueError as exc:
+            raise ValidationError("NaN and Infinity are not JSON.") from exc
+        return config
+
+
+@admin.register(Assistant)
+class AssistantAdmin(admin.ModelAdmin):
+    """Assistants of everyone. What staff change here holds from the next run on."""
+
+    form = AssistantForm
+    list_display = ["name_or_id", "kind", "owner", "public", "thread_count", "updated_at"]
+    list_filter = ["public", "updated_at"]
+    search_fields = ["name", "owner__username", "id"]
+    date_hierarchy = "updated_at"
+    list_select_related = ["owner"]
+    autocomplete_fields = ["owner"]
+    fields = ["name", "owner", "public", "config", "models", "id", "created_at", "updated_at"]
+    readonly_fields = ["models", "id", "created_at", "updated_at"]
+    list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Assistant]:
+        return super().get_queryset(request).annotate(thread_total=Count("threads"))
+
+    @admin.display(description="name", ordering="name")
+    def name_or_id(self, assistant: Assistant) -> str:
+        return str(assistant)
+
+    @admin.display(description="models to name in it")
+    def models(self, assistant: Assistant | None) -> SafeString:
+        """The catalogue, so that whoever writes a config sees which label works here, and why another does not."""
+        rows = (
+            (model.label, model.reason or ("ready" if model.can_use_tools else "ready; cannot use tools"))
+            for model in available_models()
+        )
+        return format_html_join("", "<div><strong>{}</strong>: {}</div>", rows)
+
+    @admin.display(description="type")
+    def kind(self, assistant: Assistant) -> str:
+        return assistant_type(assistant.config)
+
+    @admin.display(description="threads", ordering="thread_total")
+    def thread_count(self, assistant: Any) -> int:
+        return int(assistant.thread_total)
+
+    def save_model(self, request: HttpRequest, obj: Assistant, form: ModelForm, change: bool) -> None:
+        obj.updated_at = timezone.now()
+        super().save_model(request, obj, form, change)

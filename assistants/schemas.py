@@ -1,0 +1,34 @@
+"""The shape of assistants on the wire."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from rest_framework import serializers
+
+from assistants.models import Assistant
+from opengpts.bodies import Name
+
+
+class AssistantBody(BaseModel):
+    """What a client sends to create or replace an assistant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "bar", "config": {"configurable": {}}, "public": True}]}
+    )
+
+    name: Name
+    config: dict[str, Any]
+    public: bool = False
+
+
+class AssistantSerializer(serializers.ModelSerializer[Assistant]):
+    """What a client is shown of an assistant. `user_id` is its owner's."""
+
+    assistant_id = serializers.UUIDField(source="id", read_only=True)
+    user_id = serializers.CharField(source="owner.username", read_only=True)
+    config = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Assistant
+        fields = ["assistant_id", "user_id", "name", "config", "updated_at", "public"]
+        read_only_fields = fields

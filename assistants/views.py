@@ -1,0 +1,73 @@
+"""`/assistants`."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from assistants.models import Assistant
+from assistants.schemas import AssistantBody, AssistantSerializer
+from assistants.services import create_assistant, delete_assistant, put_assistant
+from opengpts.api import OK, read_body
+from opengpts.auth import requester
+from opengpts.lookup import find, parse_id
+from opengpts.openapi import DELETED, INVALID, NOT_FOUND
+
+WHAT = "Assistant"
+
+
+@extend_schema(tags=["assistants"])
+@extend_schema_view(
+    list=extend_schema(summary="Your assistants, newest first"),
+    public=extend_schema(summary="The public assistants, newest first"),
+    retrieve=extend_schema(summary="One assistant", responses={200: AssistantSerializer, 404: NOT_FOUND}),
+    create=extend_schema(
+        summary="Create an assistant", request=AssistantBody, responses={200: AssistantSerializer, 422: INVALID}
+    ),
+    update=extend_schema(
+        summary="Replace an assistant, or create it under this id",
+        request=AssistantBody,
+        responses={200: AssistantSerializer, 404: NOT_FOUND, 422: INVALID},
+    ),
+    destroy=extend_schema(
+        summary="Delete an assistant; its threads stay",
+        responses={200: OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")},
+    ),
+)
+class AssistantViewSet(GenericViewSet[Assistant]):
+    """What users define and talk to. Public ones can be read and run by everyone, and changed by their owner."""
+
+    queryset = Assistant.objects.none()
+    serializer_class = AssistantSerializer
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> Response:
+        return self._page(Assistant.objects.owned_by(requester(request)))
+
+    @action(detail=False)
+    def public(self, request: Request) -> Response:
+        return self._page(Assistant.objects.public())
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        visible = Assistant.objects.visible_to(requester(request)).select_related("owner")
+        return Response(AssistantSerializer(find(visible, pk, what=WHAT)).data)
+
+    def create(self, request: Request) -> Response:
+        body = read_body(request, AssistantBody)
+        return Response(AssistantSerializer(create_assistant(owner=requester(request), **dict(body))).data)
+
+    def update(self, request: Request, pk: str) -> Response:
+        assistant_id = parse_id(pk, what=WHAT)
+        body = read_body(request, AssistantBody)
+        assistant = put_assistant(owner=requester(request), assistant_id=assistant_id, **dict(body))
+        return Response(AssistantSerializer(assistant).data)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        delete_assistant(owner=requester(request), assistant_id=parse_id(pk, what=WHAT))
+        return Response(OK)
+
+    def _page(self, assistants: QuerySet[Assistant]) -> Response:
+        page = self.paginate_queryset(assistants.select_related("owner"))
+        return self.get_paginated_response(AssistantSerializer(page, many=True).data)
