@@ -1,0 +1,115 @@
+from typing import Any
+
+import pytest
+
+from opengpts.errors import Invalid
+from threads.message_input import parse_messages
+
+pytestmark = pytest.mark.once
+
+HUMAN = {"type": "human", "content": "hi"}
+
+
+def shape(messages: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    return [(message["type"], message["content"]) for message in messages]
+
+
+@pytest.mark.parametrize("value", [[HUMAN], HUMAN, {"messages": [HUMAN]}, {"messages": HUMAN}])
+def test_every_way_to_write_one_message(value: Any) -> None:
+    assert shape(parse_messages(value, "body", "input")) == [("human", "hi")]
+
+
+@pytest.mark.parametrize("value", [[], {"messages": []}])
+def test_no_messages(value: Any) -> None:
+    assert parse_messages(value, "body") == []
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"),
+    [("user", "human"), ("assistant", "ai"), ("system", "system"), ("developer", "system"), ("human", "human")],
+)
+def test_roles(role: str, kind: str) -> None:
+    assert shape(parse_messages([{"role": role, "content": "x"}], "body")) == [(kind, "x")]
+
+
+def test_what_the_api_shows_can_be_sent_back() -> None:
+    shown = {
+        "content": "x",
+        "additional_kwargs": {"a": 1},
+        "response_metadata": {},
+        "type": "ai",
+        "name": None,
+        "id": "m1",
+        "example": False,
+        "tool_calls": [{"name": "f", "args": {"q": 1}, "id": "c1", "type": "tool_call"}],
+        "invalid_tool_calls": [],
+        "usage_metadata": None,
+    }
+    (message,) = parse_messages([shown], "body")
+    assert message == {key: value for key, value in shown.items() if key != "example"}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "text": "x"},
+        {"type": "image_url", "image_url": {"url": "http://example.org/x.png"}},
+        {"type": "image", "source_type": "base64", "data": "aa", "mime_type": "image/png"},
+        {"type": "Document", "page_content": "x", "metadata": {}},
+    ],
+)
+def test_content_in_blocks(block: dict[str, Any]) -> None:
+    assert shape(parse_messages([{"type": "human", "content": [block, "and text"]}], "body")) == [
+        ("human", [block, "and text"])
+    ]
+
+
+def test_tool_calls_in_openai_form() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"q": 1}'}}
+    (message,) = parse_messages([{"role": "assistant", "content": None, "tool_calls": [call]}], "body")
+    assert message["content"] == ""
+    assert message["tool_calls"] == [{"name": "f", "args": {"q": 1}, "id": "c1", "type": "tool_call"}]
+
+
+def test_a_message_without_an_id_gets_one() -> None:
+    one, two = parse_messages([HUMAN, HUMAN], "body")
+    assert one["id"] != two["id"]
+    assert parse_messages([{**HUMAN, "id": "mine"}], "body")[0]["id"] == "mine"
+
+
+def test_removals_only_where_they_are_taken() -> None:
+    removal = {"type": "remove", "id": "m1"}
+    assert parse_messages([removal], "body")[0]["type"] == "remove"
+    with pytest.raises(Invalid) as caught:
+        parse_messages([HUMAN, removal], "body", removals=False)
+    assert caught.value.details[0]["loc"] == ["body", 1, "type"]
+
+
+@pytest.mark.parametrize(
+    ("value", "loc"),
+    [
+        ("hello", ["body"]),
+        (5, ["body"]),
+        ({"foo": 1}, ["body", "messages"]),
+        ({"messages": "x"}, ["body", "messages"]),
+        ([1], ["body", 0]),
+        ([{"content": "x"}], ["body", 0]),
+        ([{"type": "zzz", "content": "x"}], ["body", 0, "type"]),
+        ([{"type": "human"}], ["body", 0]),
+        ([{"type": "human", "content": 5}], ["body", 0, "content", "str"]),
+        ([{"type": "human", "content": [{"text": "x"}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "text"}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "image", "source_type": "base64"}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": ["x"], "source_type": {}}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": "x", "id": 5}], ["body", 0, "id"]),
+        ([{"type": "human", "content": "x", "id": "a\0"}], ["body", 0, "id"]),
+        ([{"type": "human", "content": "x", "id": "i" * 256}], ["body", 0, "id"]),
+        ([{"type": "tool", "content": "x"}], ["body", 0]),
+        ([{"type": "remove"}], ["body", 0]),
+        ([{"role": "assistant", "tool_calls": [{"name": "f", "args": "x"}]}], ["body", 0, "tool_calls", 0]),
+    ],
+)
+def test_what_is_no_message_is_refused_where_it_stands(value: Any, loc: list[Any]) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_messages(value, "body")
+    assert caught.value.details[0]["loc"][: len(loc)] == loc

@@ -1,0 +1,152 @@
+"""Adding messages to a thread's state by hand, as its graph would, but with no graph at hand."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from langchain_core.messages import BaseMessage, BaseMessageChunk, RemoveMessage, message_chunk_to_message
+from langgraph.checkpoint.base.id import uuid6
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from pydantic import ValidationError
+
+from opengpts.bodies import complaints
+from opengpts.errors import Conflict, Invalid
+from threads.message_codec import encode_row, from_wire, message_key, serializer
+from threads.models import Checkpoint
+from threads.pending import is_trigger
+from threads.positions import Ranges, to_positions, to_ranges
+from threads.rows import lock_thread, messages_at, place_messages
+from threads.transactions import Transaction
+
+# The format of LangGraph's checkpoints since 1.0. Older ones it takes for another layout of channels.
+CHECKPOINT_FORMAT = 4
+
+
+def append_to_state(*, thread_id: UUID, channel: str, messages: Sequence[BaseMessage | dict[str, Any]]) -> str:
+    """See `threads.state.append_messages`."""
+    prepared = [_prepared(number, message) for number, message in enumerate(messages)]
+    clearing = max((i for i, message in enumerate(prepared) if message.id == REMOVE_ALL_MESSAGES), default=-1)
+    prepared = prepared[clearing + 1 :]
+    encoded = [encode_row(message) for message in prepared if not isinstance(message, RemoveMessage)]
+    with transaction.atomic(), Transaction() as together:
+        # Until the end: who comes second finds our checkpoint, and adds to it.
+        lock_thread(thread_id)
+        parent = Checkpoint.objects.filter(thread_id=thread_id, checkpoint_ns="").order_by("-checkpoint_id").first()
+        values, references = _state(parent)
+        conversation = _conversation(thread_id, _ranges(parent, channel, values, references)) if clearing < 0 else []
+        positions, inserts = place_messages(together, thread_id, encoded) if encoded else ([], [])
+        together.send(inserts)
+        _merge(conversation, prepared, iter(positions))
+        values.pop(channel, None)
+        references.pop(channel, None)
+        if conversation:
+            references[channel] = to_ranges(position for position, _ in conversation)
+        else:
+            values[channel] = []
+        checkpoint = _child(thread_id, parent, channel)
+        checkpoint.messages = references
+        checkpoint.values_type, checkpoint.values = serializer().dumps_typed(values) if values else ("", None)
+        checkpoint.save(force_insert=True)
+    return checkpoint.checkpoint_id
+
+
+_Conversation = list[tuple[int, str]]  # positions and keys
+
+
+def _prepared(number: int, message: BaseMessage | dict[str, Any]) -> BaseMessage:
+    """The message as it goes into a state: whole, and with an id. The one given is left alone.
+
+    Raises `Invalid` for a dict, the one at `number`, that is no message.
+    """
+    if isinstance(message, dict):
+        try:
+            message = from_wire(message)
+        except ValidationError as error:
+            raise Invalid(complaints(error, "body", "values", number)) from error
+    whole = message_chunk_to_message(message) if isinstance(message, BaseMessageChunk) else message
+    return whole if whole.id is not None else whole.model_copy(update={"id": str(uuid.uuid4())})
+
+
+def _state(parent: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values and references of a checkpoint's channels, without those that make nodes run."""
+    if parent is None:
+        return {}, {}
+    values = {} if parent.values is None else serializer().loads_typed((parent.values_type, bytes(parent.values)))
+    return (
+        {name: value for name, value in values.items() if not is_trigger(name)},
+        {name: reference for name, reference in parent.messages.items() if not is_trigger(name)},
+    )
+
+
+def _ranges(parent: Checkpoint | None, channel: str, values: dict[str, Any], references: dict[str, Any]) -> Ranges:
+    """The rows that the channel holds. Raises `Conflict` where it holds something else, or is a `DeltaChannel`."""
+    if channel in references:
+        ranges = references[channel]
+    elif channel in values:
+        ranges = values[channel]
+    else:
+        ranges = None if parent and channel in parent.data["channel_versions"] else []
+    if not isinstance(ranges, list) or (ranges and channel not in references):
+        raise Conflict("The messages of this thread can only be changed by its graph.")
+    return ranges
+
+
+def _conversation(thread_id: UUID, ranges: Ranges) -> _Conversation:
+    keys = dict(messages_at(thread_id, ranges).values_list("position", "message_id")) if ranges else {}
+    return [(position, keys[position]) for position in to_positions(ranges)]
+
+
+def _merge(conversation: _Conversation, messages: Sequence[BaseMessage], positions: Iterator[int]) -> None:
+    """Change the conversation as LangGraph's `add_messages` does; `positions` are those of the messages to add.
+
+    Raises `Invalid` for the removal of a message that is not there.
+    """
+    index = {key: number for number, (_, key) in enumerate(conversation)}
+    removed: set[str] = set()
+    for number, message in enumerate(messages):
+        key = message_key(message)
+        if isinstance(message, RemoveMessage):
+            if key not in index:
+                raise Invalid.at("body", "values", number, "id", msg="No message has this id", value=message.id)
+            removed.add(key)
+            continue
+        removed.discard(key)
+        if key in index:
+            conversation[index[key]] = (next(positions), key)
+        else:
+            index[key] = len(conversation)
+            conversation.append((next(positions), key))
+    conversation[:] = [(position, key) for position, key in conversation if key not in removed]
+
+
+def _child(thread_id: UUID, parent: Checkpoint | None, channel: str) -> Checkpoint:
+    """A checkpoint after `parent` in which the channel has a new version and no node has anything to do."""
+    now = datetime.now(UTC)
+    data: dict[str, Any] = (
+        parent.data if parent else {"v": CHECKPOINT_FORMAT, "channel_versions": {}, "versions_seen": {}}
+    )
+    version = max(data["channel_versions"].values(), default=0) + 1
+    step = parent.step + 1 if parent else 0
+    metadata: dict[str, Any] = {"source": "update", "step": step, "parents": {}}
+    # LangGraph counts the steps since each `DeltaChannel` was last stored whole.
+    if parent and (counters := parent.metadata.get("counters_since_delta_snapshot")):
+        metadata["counters_since_delta_snapshot"] = counters
+    return Checkpoint(
+        thread_id=thread_id,
+        checkpoint_id=str(uuid6(clock_seq=step)),
+        parent_checkpoint_id=parent.checkpoint_id if parent else "",
+        source="update",
+        step=step,
+        next=[],
+        data={
+            **data,
+            "ts": now.isoformat(),
+            "channel_versions": {**data["channel_versions"], channel: version},
+            "updated_channels": [channel],
+        },
+        metadata=metadata,
+        created_at=now,
+    )

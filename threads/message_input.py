@@ -1,0 +1,196 @@
+"""Messages as clients send them: every spelling, checked, made into one.
+
+Clients write messages in LangChain's form (`{"type": "human", …}`, as the API also answers them) or in
+OpenAI's (`{"role": "user", …}`). What comes out is the first form, with an id, ready to be stored.
+Nothing here needs LangChain, so that addresses resolve without importing it.
+"""
+
+import json
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from opengpts.bodies import Name, complaints
+from opengpts.errors import Invalid
+
+TYPE_OF = {
+    "human": "human",
+    "user": "human",
+    "HumanMessageChunk": "human",
+    "ai": "ai",
+    "assistant": "ai",
+    "AIMessageChunk": "ai",
+    "system": "system",
+    "developer": "system",
+    "tool": "tool",
+    "remove": "remove",
+}
+
+
+def _known_type(text: str) -> str:
+    if text not in TYPE_OF:
+        choices = ", ".join(f"'{name}'" for name in ("human", "ai", "system", "tool", "user", "assistant"))
+        raise PydanticCustomError("message_type", "Input should be one of {choices}", {"choices": choices})
+    return TYPE_OF[text]
+
+
+MessageType = Annotated[str, AfterValidator(_known_type)]
+MessageId = Annotated[Name, StringConstraints(min_length=1)]
+
+
+# What a block with data must hold, by its `source_type`.
+_SOURCE_FIELDS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
+
+
+def _whole_block(block: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a block that no model could be sent, and that would make every later run of the thread fail."""
+    needed = "text" if block.get("type") == "text" else _SOURCE_FIELDS.get(str(block.get("source_type")))
+    if not isinstance(block.get("type"), str):
+        needed = "type"
+    if needed and not isinstance(block.get(needed), str):
+        raise PydanticCustomError("content_block", "This content block needs a string {field}", {"field": needed})
+    return block
+
+
+ContentBlock = Annotated[dict[str, Any], AfterValidator(_whole_block)]
+
+
+class ToolCallBody(BaseModel):
+    """A call that an AI message asks for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    args: dict[str, Any]
+    id: str | None = None
+    type: Literal["tool_call"] = "tool_call"
+
+
+class FunctionBody(BaseModel):
+    """The function of a tool call in OpenAI's form; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class OpenAIToolCallBody(BaseModel):
+    """A tool call in OpenAI's form."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionBody
+
+
+class InvalidToolCallBody(BaseModel):
+    """A call that a model asked for in words that are no call."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["invalid_tool_call"] = "invalid_tool_call"
+    name: str | None = None
+    args: str | None = None
+    id: str | None = None
+    error: str | None = None
+
+
+class UsageBody(BaseModel):
+    """What an answer used, in tokens."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_token_details: dict[str, int] = Field(default_factory=dict)
+    output_token_details: dict[str, int] = Field(default_factory=dict)
+
+
+class MessageBody(BaseModel):
+    """One message, in LangChain's form or OpenAI's. Unknown fields are not kept."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: MessageType | None = None
+    role: MessageType | None = None
+    content: str | list[str | ContentBlock] | None = None
+    id: MessageId | None = None
+    name: str | None = None
+    additional_kwargs: dict[str, Any] = Field(default_factory=dict)
+    response_metadata: dict[str, Any] = Field(default_factory=dict)
+    tool_calls: list[ToolCallBody | OpenAIToolCallBody] | None = None
+    invalid_tool_calls: list[InvalidToolCallBody] = Field(default_factory=list)
+    usage_metadata: UsageBody | None = None
+    tool_call_id: str | None = None
+    artifact: Any = None
+    status: Literal["success", "error"] = "success"
+    # The original's tool messages hold documents, which are dictionaries in a list like any content.
+
+    def as_message(self) -> dict[str, Any]:
+        """The message in the API's own form. Raises `ValueError` for what no field alone shows to be wrong."""
+        kind = self.type or self.role
+        if kind is None:
+            raise PydanticCustomError("missing", "Field required: type")
+        if kind == "remove" and self.id is None:
+            raise PydanticCustomError("missing", "Field required: id, of the message to remove")
+        if self.content is None and kind != "remove" and not (kind == "ai" and self.tool_calls):
+            raise PydanticCustomError("missing", "Field required: content")
+        message: dict[str, Any] = {
+            "content": self.content if self.content is not None else "",
+            "additional_kwargs": self.additional_kwargs,
+            "response_metadata": self.response_metadata,
+            "type": kind,
+            "name": self.name,
+            "id": self.id or str(uuid.uuid4()),
+        }
+        if kind == "ai":
+            message |= {
+                "tool_calls": [_tool_call(call) for call in self.tool_calls or []],
+                "invalid_tool_calls": [call.model_dump() for call in self.invalid_tool_calls],
+                "usage_metadata": self.usage_metadata and self.usage_metadata.model_dump(exclude_unset=True),
+            }
+        if kind == "tool":
+            if self.tool_call_id is None:
+                raise PydanticCustomError("missing", "Field required: tool_call_id")
+            message |= {"tool_call_id": self.tool_call_id, "artifact": self.artifact, "status": self.status}
+        return message
+
+
+def _tool_call(call: ToolCallBody | OpenAIToolCallBody) -> dict[str, Any]:
+    if isinstance(call, ToolCallBody):
+        return call.model_dump()
+    try:
+        args = json.loads(call.function.arguments or "{}")
+    except json.JSONDecodeError as exc:
+        raise PydanticCustomError("json_invalid", "A tool call's arguments are not JSON") from exc
+    if not isinstance(args, dict):
+        raise PydanticCustomError("dict_type", "A tool call's arguments should be a JSON object")
+    return {"name": call.function.name, "args": args, "id": call.id, "type": "tool_call"}
+
+
+Message = Annotated[MessageBody, AfterValidator(lambda body: body.as_message())]
+_MESSAGES: TypeAdapter[list[Any]] = TypeAdapter(list[Message])
+
+
+def parse_messages(value: Any, *loc: str, removals: bool = True) -> list[dict[str, Any]]:
+    """The messages that `value` holds: a list, one message, or either of them under the key `messages`.
+
+    `loc` says where `value` stands in the body. Raises `Invalid` for anything else, and for the removal of a
+    message where no `removals` are taken.
+    """
+    if isinstance(value, dict) and not ({"type", "role"} & value.keys()):
+        if "messages" not in value:
+            raise Invalid.at(*loc, "messages", msg="Field required", value=value, type="missing")
+        value, loc = value["messages"], (*loc, "messages")
+    if isinstance(value, dict):
+        value = [value]
+    try:
+        messages: list[dict[str, Any]] = _MESSAGES.validate_python(value)
+    except ValidationError as exc:
+        raise Invalid(complaints(exc, *loc)) from exc
+    for number, message in enumerate(messages if not removals else []):
+        if message["type"] == "remove":
+            msg = "Messages are removed by posting to the thread's state"
+            raise Invalid.at(*loc, number, "type", msg=msg, value="remove")
+    return messages

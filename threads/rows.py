@@ -1,0 +1,105 @@
+"""Message rows: how they are written and read. Knows nothing of LangChain."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from opengpts.errors import Conflict, NotFound
+from threads import statements
+from threads.message_codec import EncodedMessage
+from threads.models import Message, Thread
+from threads.positions import Ranges, covering
+from threads.transactions import Statement, Transaction
+
+
+class UnknownThread(NotFound):
+    """State was to be saved for a thread that does not exist, or no longer."""
+
+    def __init__(self) -> None:
+        super().__init__("This thread does not exist.")
+
+
+class NotTheirs(Conflict):
+    """State was to be saved by whoever may write it no longer: another has gone on from an earlier one."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was deleted, or goes on in another process.")
+
+
+def lock_thread(thread_id: UUID) -> None:
+    """Make other writers of the thread's messages wait until this transaction ends.
+
+    (SQLite has one writer at a time anyway: the transaction itself is the lock.) Raises `UnknownThread`.
+    """
+    if not Thread.objects.select_for_update(no_key=True).filter(pk=thread_id).values_list("pk").first():
+        raise UnknownThread
+
+
+def place_messages(
+    together: Transaction, thread_id: UUID, encoded: Sequence[EncodedMessage]
+) -> tuple[list[int], list[Statement]]:
+    """The positions of these messages, and the statements that are to write those without a row.
+
+    The thread is locked until the transaction ends. A message that the newest row with its id says already
+    gets that row's position. Raises `UnknownThread`.
+    """
+    ids = {message.message_id for message in encoded} - {""}
+    # Takes the positions for good: one that is not used in the end stays a gap.
+    last_position, same_id = statements.take_positions(together, thread_id, len(encoded), [*ids])
+    if last_position is None:
+        raise UnknownThread
+    written: dict[str, tuple[int, _Identity]] = {
+        message_id: (position, (data, exact_type, None if exact is None else bytes(exact)))
+        for message_id, position, data, exact_type, exact in same_id
+    }
+    free = last_position - len(encoded) + 1
+    positions: list[int] = []
+    rows: list[Message] = []
+    for message in encoded:
+        position, stored = written.get(message.message_id, (0, None))
+        if stored != _identity(message):
+            position = free + len(rows)
+            rows.append(_row(thread_id, position, message))
+            if message.message_id:
+                written[message.message_id] = (position, _identity(message))
+        positions.append(position)
+    return positions, statements.insert_messages.of(rows)
+
+
+def read_messages(thread_id: UUID, ranges: Ranges) -> list[statements.MessageRow]:
+    """The rows at these positions, in the order they were written, and maybe some between; one indexed query."""
+    return statements.messages_between(thread_id, covering(ranges)) if ranges else []
+
+
+def messages_at(thread_id: UUID, ranges: Iterable[list[int]]) -> QuerySet[Message]:
+    """The rows at these positions, in the order they were written, and maybe some between; one indexed query."""
+    within = Q(pk__in=[])
+    for first, last in covering(ranges):
+        within |= Q(position__gte=first, position__lte=last)
+    return Message.objects.filter(within, thread_id=thread_id).order_by("position")
+
+
+def texts_at(thread_id: UUID, ranges: Ranges) -> dict[int, str]:
+    """The wire JSON of the messages at these positions, by position; no query for none."""
+    return {position: data for position, data, *_ in read_messages(thread_id, ranges)}
+
+
+_Identity = tuple[str, str, bytes | None]
+
+
+def _identity(message: EncodedMessage) -> _Identity:
+    return message.data, message.exact_type, message.exact
+
+
+def _row(thread_id: UUID, position: int, message: EncodedMessage) -> Message:
+    return Message(
+        thread_id=thread_id,
+        position=position,
+        message_id=message.message_id,
+        type=message.type,
+        content=message.content,
+        data=message.data,
+        exact_type=message.exact_type,
+        exact=message.exact,
+    )

@@ -1,0 +1,69 @@
+"""Writing threads. Their messages are written by `threads.state` and by runs."""
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from agents.config import configurable_of
+from assistants.models import Assistant
+from opengpts.errors import Conflict
+from opengpts.lookup import find, referring_to
+from opengpts.ownership import put_owned
+from threads.models import Thread
+from threads.rows import lock_thread
+from threads.state import append_messages
+
+
+def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
+    """A new thread of `owner`'s with an assistant. Raises `NotFound` for an assistant they cannot see."""
+    with referring_to("Assistant"):
+        return Thread.objects.create(owner=owner, **_fields(owner, name, assistant_id))
+
+
+def put_thread(*, owner: User, thread_id: uuid.UUID, name: str, assistant_id: str) -> Thread:
+    """`owner`'s thread under that id, changed or made; its messages stay.
+
+    Raises `NotFound` where the id is somebody else's, or the assistant is none they can see.
+    """
+    return put_owned(
+        Thread.objects.owned_by(owner),
+        thread_id,
+        missing="Thread not found",
+        owner=owner,
+        updated_at=timezone.now(),
+        **_fields(owner, name, assistant_id),
+    )
+
+
+def delete_thread(*, owner: User, thread_id: uuid.UUID) -> None:
+    """Delete `owner`'s thread with all that is in it. Deleting what is not there, or not theirs, changes nothing."""
+    with transaction.atomic():
+        mine = Thread.objects.owned_by(owner).filter(pk=thread_id)
+        # Before its rows: whoever writes into it has finished then, or finds it gone. Not `lock_thread`'s kind of
+        # lock, which lets rows that refer to the thread be made.
+        if mine.select_for_update().values_list("pk").first():
+            mine.delete()
+
+
+def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:
+    assistant = find(Assistant.objects.visible_to(owner), assistant_id, what="Assistant")
+    kind = configurable_of(assistant.config).get("type", "chatbot")
+    # "chatbot" where the config is silent is the original's word, though such an assistant runs as an agent.
+    return {"name": name, "assistant_id": assistant.pk, "metadata": {"assistant_type": kind}}
+
+
+def post_state(*, thread: Thread, messages: list[dict[str, Any]]) -> None:
+    """Append messages, in the API's form, to an idle thread's state, or replace those whose id is known.
+
+    Raises `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them.
+    """
+    with transaction.atomic():
+        lock_thread(thread.pk)
+        # A run that waits after an attempt has steps left in the state, which its next attempt goes on with.
+        if thread.runs.filter(Q(status="running") | Q(status="pending", attempts__gt=0)).exists():
+            raise Conflict("A run is going on in this thread. Wait for its end, or send the messages with a run.")
+        append_messages(thread=thread, messages=messages)
