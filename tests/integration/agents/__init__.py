@@ -1,0 +1,1 @@
+"""Tests of the app `agents` against a server that speaks OpenAI's API."""
