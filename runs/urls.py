@@ -1,0 +1,6 @@
+from opengpts.api import Router
+from runs.views import RunViewSet
+
+router = Router()
+router.register("runs", RunViewSet, basename="run")
+urlpatterns = router.urls

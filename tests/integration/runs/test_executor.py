@@ -1,0 +1,35 @@
+"""The inline executor goes on, whatever happens to one of its steps."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from runs import executor as module
+from runs.executor import InlineExecutor
+from runs.models import Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_a_failing_claim_does_not_end_the_claiming(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.RUN_HEARTBEAT = 0.01
+    claims = 0
+    claimed_again = asyncio.Event()
+
+    def claim() -> None:
+        nonlocal claims
+        claims += 1
+        if claims == 1:
+            raise Run.DoesNotExist
+        loop.call_soon_threadsafe(claimed_again.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(module, "claim_run", claim)
+    executor = InlineExecutor()
+    executor.ensure_started()
+    try:
+        await asyncio.wait_for(claimed_again.wait(), timeout=60)
+    finally:
+        await executor.stop()
+    assert claims > 1
