@@ -1,0 +1,76 @@
+import pytest
+from django.db import DatabaseError, connection
+from pytest_django import Settings
+
+from tests.client import APIClient
+
+
+@pytest.mark.once
+def test_alive() -> None:
+    for path in ("/ok", "/ok/"):
+        assert APIClient()("GET", path).json() == {"ok": True}
+
+
+@pytest.mark.django_db
+def test_ready_says_which_model_is_the_default(settings: Settings) -> None:
+    settings.OPENAI_API_KEY = "x"
+    answer = APIClient()("GET", "/health").json()
+    assert answer == {"status": "ok", "model": {"label": "GPT 3.5 Turbo", "problem": None}}
+    settings.OPENAI_API_KEY, settings.LOCAL_MODEL = "", "off"
+    answer = APIClient()("GET", "/health").json()
+    assert answer["status"] == "ok"
+    assert "OPENAI_API_KEY" in answer["model"]["problem"]
+
+
+@pytest.mark.django_db
+def test_not_ready_without_the_database() -> None:
+    def refuse(*args: object) -> None:
+        raise DatabaseError("gone")
+
+    with connection.execute_wrapper(refuse):
+        response = APIClient()("GET", "/health")
+    assert response.status_code == 503
+    assert response.json()["status"] == "unavailable"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("accept", ["text/html", "text/plain", "text/event-stream", "image/*", "nonsense"])
+def test_the_answer_is_json_whatever_a_client_says_it_accepts(accept: str) -> None:
+    for path in ("/assistants/", "/openapi.json"):
+        response = APIClient()("GET", path, accept=accept)
+        assert response.status_code == 200
+        assert "json" in response.headers["Content-Type"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", ["/nope", "/assistants/x/y/z", "/threads/1/nope"])
+def test_addresses_that_are_none(path: str) -> None:
+    response = APIClient()("GET", path)
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Not Found"}
+
+
+@pytest.mark.django_db
+def test_the_documentation_names_every_route() -> None:
+    document = APIClient()("GET", "/openapi.json").json()
+    routes = {f"{method.upper()} {path.rstrip('/')}" for path, item in document["paths"].items() for method in item}
+    assert routes >= {
+        "GET /assistants",
+        "POST /assistants",
+        "GET /assistants/public",
+        "GET /assistants/{id}",
+        "PUT /assistants/{id}",
+        "DELETE /assistants/{id}",
+        "GET /threads",
+        "POST /threads",
+        "GET /threads/{id}",
+        "PUT /threads/{id}",
+        "DELETE /threads/{id}",
+        "GET /threads/{id}/state",
+        "POST /threads/{id}/state",
+        "GET /threads/{id}/history",
+        "POST /runs",
+        "POST /runs/stream",
+        "GET /runs/{id}",
+    }
+    assert APIClient()("GET", "/docs").status_code == 200

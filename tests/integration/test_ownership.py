@@ -1,0 +1,113 @@
+"""Every route, asked for another user's things: they answer as if there were none, and nothing changes."""
+
+from typing import Any
+
+import pytest
+
+from assistants.models import Assistant
+from runs.models import Run
+from tests.client import APIClient
+from threads.models import Message, Thread
+
+pytestmark = pytest.mark.django_db
+
+HUMAN = {"type": "human", "content": "hi"}
+
+
+@pytest.fixture
+def alices() -> dict[str, str]:
+    """What alice has: a private assistant and a public one, a thread with a message, and a run that waits."""
+    alice = APIClient("alice")
+    private, public = alice.make_assistant(), alice.make_assistant(public=True)
+    thread = alice.make_thread(private)
+    assert alice("POST", f"/threads/{thread}/state", {"values": [HUMAN]}).status_code == 200
+    run = alice("POST", "/runs", {"thread_id": thread, "input": [HUMAN]}).json()["run_id"]
+    return {"private": private, "public": public, "thread": thread, "run": run}
+
+
+def everything() -> list[Any]:
+    return [list(model.objects.order_by("pk").values()) for model in (Assistant, Thread, Message, Run)]
+
+
+ASSISTANT = {"name": "stolen", "config": {"configurable": {}}}
+REFUSED = [
+    ("GET", "/assistants/{private}", None),
+    ("PUT", "/assistants/{private}", ASSISTANT),
+    ("PUT", "/assistants/{public}", ASSISTANT),
+    ("GET", "/threads/{thread}", None),
+    ("PUT", "/threads/{thread}", {"name": "stolen", "assistant_id": "{public}"}),
+    ("POST", "/threads", {"name": "mine", "assistant_id": "{private}"}),
+    ("GET", "/threads/{thread}/state", None),
+    ("POST", "/threads/{thread}/state", {"values": [HUMAN]}),
+    ("GET", "/threads/{thread}/history", None),
+    ("POST", "/runs", {"thread_id": "{thread}", "assistant_id": "{public}", "input": [HUMAN]}),
+    ("GET", "/runs/{run}", None),
+]
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: filled(item, names) for key, item in value.items()}
+    return value.format(**names) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REFUSED)
+@pytest.mark.parametrize("user", ["bob", None], ids=["bob", "nobody"])
+def test_anothers_things_are_not_found(
+    alices: dict[str, str], method: str, path: str, body: Any, user: str | None
+) -> None:
+    stranger = APIClient(user)
+    stranger("GET", "/assistants/")
+    before = everything()
+    response = stranger(method, path.format(**alices), filled(body, alices))
+    assert response.status_code == 404, response.content
+    assert response.json()["detail"].endswith("not found")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("path", ["/assistants/{private}", "/assistants/{public}", "/threads/{thread}"])
+def test_deleting_anothers_things_changes_nothing(alices: dict[str, str], path: str) -> None:
+    before = everything()
+    assert APIClient("bob")("DELETE", path.format(**alices)).json() == {"status": "ok"}
+    assert everything() == before
+
+
+def test_a_public_assistant_can_be_read_and_run_by_others(alices: dict[str, str]) -> None:
+    bob = APIClient("bob")
+    assert bob("GET", f"/assistants/{alices['public']}").status_code == 200
+    thread = bob.make_thread(alices["public"])
+    assert bob("POST", "/runs", {"thread_id": thread, "input": [HUMAN]}).json()["status"] == "ok"
+
+
+def test_an_assistant_made_private_is_run_by_others_no_more(alices: dict[str, str]) -> None:
+    bob = APIClient("bob")
+    thread = bob.make_thread(alices["public"])
+    APIClient("alice")("PUT", f"/assistants/{alices['public']}", {**ASSISTANT, "public": False})
+    assert bob("POST", "/runs", {"thread_id": thread, "input": [HUMAN]}).status_code == 404
+
+
+def test_post_state_heeds_no_thread_but_the_one_addressed(alices: dict[str, str]) -> None:
+    bob = APIClient("bob")
+    thread = bob.make_thread(alices["public"])
+    config = {"configurable": {"thread_id": alices["thread"], "user_id": "alice"}}
+    bob("POST", f"/threads/{thread}/state", {"values": [{**HUMAN, "content": "bob's"}], "config": config})
+    state = APIClient("alice")("GET", f"/threads/{alices['thread']}/state").json()
+    assert [message["content"] for message in state["values"]] == ["hi"]
+
+
+def test_whoever_recreates_a_deleted_thread_finds_it_empty(alices: dict[str, str]) -> None:
+    APIClient("alice")("DELETE", f"/threads/{alices['thread']}")
+    bob = APIClient("bob")
+    body = {"name": "z", "assistant_id": alices["public"]}
+    assert bob("PUT", f"/threads/{alices['thread']}", body).status_code == 200
+    assert bob("GET", f"/threads/{alices['thread']}/state").json() == {"values": [], "next": []}
+    assert bob("GET", f"/threads/{alices['thread']}/history").json() == []
+
+
+def test_a_user_with_a_password_is_not_to_be_had_by_cookie(django_user_model: Any) -> None:
+    django_user_model.objects.create_superuser("root", password="secret")
+    response = APIClient("root")("GET", "/assistants/")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    django_user_model.objects.create_user("member", password="secret")
+    assert APIClient("member")("GET", "/assistants/").status_code == 401

