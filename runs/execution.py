@@ -59,14 +59,11 @@ async def execute(run: Run, log: MemoryEventLog) -> None:
         # Where it was deleted, or another process has it, there is nothing to put back, and its readers find out.
         await asyncio.shield(in_database_thread(requeue_run, run=run))
         raise
-    except (InterfaceError, OperationalError) as exc:
-        if run.attempts < MAX_ATTEMPTS:
+    except Exception as exc:
+        if isinstance(exc, InterfaceError | OperationalError) and run.attempts < MAX_ATTEMPTS:
             logger.warning("run %s waits for the database: %s", run.pk, exc)
             await _requeue(run)
             return
-        error = _tell(exc, run)
-        status = RunStatus.ERROR
-    except Exception as exc:
         error = _tell(exc, run)
         status = RunStatus.ERROR
     await in_database_thread(finish_run, run=run, status=status, error=error)
@@ -90,9 +87,9 @@ async def _events(run: Run) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     except OpenGPTsError:
         await in_database_thread(keep_input, run=run)
         raise
-    graph_input, start = await in_database_thread(_graph_input, run)
+    messages, graph_input, start = await in_database_thread(_begin, run)
     translator = Translator()
-    if messages := _input_messages(run):
+    if messages:
         yield translator.input(messages)
     if not start:
         return
@@ -119,20 +116,17 @@ def _agent_config(run: Run) -> AgentConfig:
     return parse_config({"configurable": {**configurable_of(run.assistant.config), **configurable_of(run.config)}})
 
 
-def _input_messages(run: Run) -> list[BaseMessage]:
-    return [from_wire(message) for message in run.input or []]
+def _begin(run: Run) -> tuple[list[BaseMessage], dict[str, list[BaseMessage]] | None, bool]:
+    """The run's input, what to give the graph, and whether there is anything to do.
 
-
-def _graph_input(run: Run) -> tuple[dict[str, list[BaseMessage]] | None, bool]:
-    """What to give the graph, and whether there is anything to do.
-
-    None means: go on with the steps that are pending. A run that was begun before its process died goes on
-    that way, since its input is in the thread already.
+    The graph is given None to go on with the steps that are pending. A run that was begun before its process died
+    goes on that way, since its input is in the thread already.
     """
+    messages = [from_wire(message) for message in run.input or []]
     begun = run.attempts > 1 and Checkpoint.objects.filter(run_id=str(run.pk), thread=run.thread).exists()
     if run.input is not None and not begun:
-        return {"messages": _input_messages(run)}, True
-    return _go_on(run.thread, begun=begun)
+        return messages, {"messages": messages}, True
+    return messages, *_go_on(run.thread, begun=begun)
 
 
 def _go_on(thread: Thread, *, begun: bool) -> tuple[dict[str, list[BaseMessage]] | None, bool]:
