@@ -11,6 +11,7 @@ INTERNAL_ERROR = "Internal Server Error"
 STATUS_OF_CODE = {
     "invalid_argument": 422,
     "invalid_config": 422,
+    "address_refused": 422,
     "bad_request": 400,
     "unauthenticated": 401,
     "permission_denied": 403,
@@ -18,11 +19,19 @@ STATUS_OF_CODE = {
     "method_not_allowed": 405,
     "conflict": 409,
     "too_large": 413,
+    "unsupported_document": 415,
     "unsupported_media_type": 415,
+    "unreadable_document": 422,
     "rate_limited": 429,
     "not_supported": 501,
     "model_failed": 502,
+    "tool_failed": 502,
+    "outgoing_failed": 502,
+    "embedding_failed": 502,
     "model_unavailable": 503,
+    "embedding_unavailable": 503,
+    "tool_unavailable": 503,
+    "tool_timed_out": 504,
     "server_stopping": 503,
 }
 
@@ -92,3 +101,7 @@ class Conflict(OpenGPTsError):
 
 class TooLarge(OpenGPTsError):
     code = "too_large"
+
+
+class Forbidden(OpenGPTsError):
+    code = "permission_denied"

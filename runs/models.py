@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from agents.language_models.usage import Usage
 from assistants.models import Assistant
 from opengpts.fields import JSONTextField
 from threads.models import Thread
@@ -44,9 +45,21 @@ class Run(models.Model):
     status = models.CharField(max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING)
     # null: go on from where the thread stands.
     input = JSONTextField(null=True)
+    # What it says to tool calls that waited when it was asked for: `{"calls": [ids], "decisions": […]}`, one for each.
+    # `decisions` are null where all are approved as they stand then.
+    resume = JSONTextField(null=True)
     config = JSONTextField(default=dict)
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
+    # The label of the model that it called, the last attempt's where that changed; empty: none has been called yet.
+    model = models.CharField(max_length=255, blank=True, editable=False)
+    # Tokens that its models read and wrote, and what that cost in USD at the prices of its time. null: no model has
+    # been called yet; for the cost also that a price was not known.
+    input_tokens = models.PositiveBigIntegerField(null=True, editable=False)
+    output_tokens = models.PositiveBigIntegerField(null=True, editable=False)
+    # Of some calls the provider gave no count, or they broke off.
+    usage_estimated = models.BooleanField(default=False, editable=False)
+    cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0)
     # Names the process that runs it, so that a restart recognises the runs that died with the last one.
     worker = models.CharField(max_length=255, blank=True)
@@ -64,6 +77,11 @@ class Run(models.Model):
                 fields=["thread"], condition=models.Q(status="running"), name="run_one_running_per_thread"
             ),
             models.CheckConstraint(condition=models.Q(status__in=RunStatus.values), name="run_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(input_tokens__isnull=True, output_tokens__isnull=True, cost__isnull=True)
+                | models.Q(input_tokens__isnull=False, output_tokens__isnull=False),
+                name="run_usage_whole",
+            ),
         ]
         indexes = [
             models.Index(fields=["thread", "-created_at"], name="run_thread_newest"),
@@ -77,3 +95,10 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
+
+    @property
+    def usage(self) -> Usage | None:
+        """What its models used so far; None where none was called."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return Usage(self.input_tokens, self.output_tokens, self.usage_estimated)

@@ -2,15 +2,49 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from opengpts import VERSION
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class Env(environ.Env):
+    """The environment. Spaces around the entries of a list are not part of them, and a wrong number is told by name."""
+
+    _EXPECTED: ClassVar[dict[Any, str]] = {
+        int: "a whole number",
+        float: "a number",
+        dict: "a list like name=value,name=value",
+    }
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **kwargs)
+        except ValueError:
+            expected = self._EXPECTED.get(cast, "of another type")
+            raise ImproperlyConfigured(f"{var}={self.ENVIRON[var]} should be {expected}.") from None
+
+    @classmethod
+    def parse_value(cls, value: str, cast: Any) -> Any:
+        if cast is list:
+            return _entries(value)
+        if cast is dict:
+            pairs = (entry.split("=", 1) for entry in _entries(value))
+            return {name.strip(): given.strip() for name, given in pairs}
+        # environ's own leaves out what is no digit: of "1e3" it makes 13.
+        return float(value) if cast is float else super().parse_value(value, cast)
+
+
+def _entries(value: str) -> list[str]:
+    return [entry for part in value.split(",") if (entry := part.strip())]
+
+
+env = Env()
+env.read_env(BASE_DIR / ".env")
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 
@@ -34,6 +68,7 @@ INSTALLED_APPS = [
     "agents",
     "assistants",
     "threads",
+    "knowledge",
     "runs",
 ]
 
@@ -133,9 +168,18 @@ FORMAT_MODULE_PATH = ["opengpts.formats"]
 
 STATIC_URL = "static/"
 
+# What tools make (images), in Django's default storage.
+MEDIA_ROOT = DATA_DIR / "media"
+MEDIA_URL = "media/"
+
 # Bytes. Larger request bodies are refused with 413.
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# Uploads have limits of their own: files of a request, and its bytes. INGEST_MAX_FILE_BYTES is that of each file.
+INGEST_MAX_FILES = env.int("INGEST_MAX_FILES", default=20)
+INGEST_MAX_REQUEST_BYTES = env.int("INGEST_MAX_REQUEST_BYTES", default=200 * 1024 * 1024)
+DATA_UPLOAD_MAX_NUMBER_FILES = INGEST_MAX_FILES
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["opengpts.auth.Identity"],
@@ -145,6 +189,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "opengpts.api.HeaderPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "opengpts.error_responses.api_exception_handler",
+    # OPTIONS is no method of the API: the OpenAPI document tells what there is.
+    "DEFAULT_METADATA_CLASS": None,
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -153,7 +199,7 @@ SPECTACULAR_SETTINGS = {
         "Define assistants, talk to them in threads, watch their runs stream. What is tried out on this page is asked "
         "as the default user: a page cannot send a cookie of its choice."
     ),
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     # 3.1 is the first that has a word for null.
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -170,6 +216,31 @@ if LOCAL_MODEL not in ("auto", "off"):
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 
+# Dotted paths of one's own tools: see `agents.tools.own`.
+TOOLS = env.list("TOOLS", default=[])
+# Who runs this server: Wikimedia, NCBI and arXiv want to know whom to tell of trouble.
+TOOLS_CONTACT = env.str("TOOLS_CONTACT", default="")
+# Other servers for the services behind tools, by type key: mirrors, or stand-ins in tests.
+TOOL_URLS = env.dict("TOOL_URLS", default={})
+TAVILY_API_KEY = env.str("TAVILY_API_KEY", default="")
+YDC_API_KEY = env.str("YDC_API_KEY", default="")
+NCBI_API_KEY = env.str("NCBI_API_KEY", default="")
+# What OpenAI, or OPENAI_BASE_URL, calls the model that makes images.
+IMAGE_MODEL = env.str("IMAGE_MODEL", default="gpt-image-2.5-flare")
+# What tools may call for a user although it is not public: names, host:port, addresses, or networks.
+OUTGOING_ALLOW: list[str] = env.list("OUTGOING_ALLOW", default=[])
+# The runner behind the tool ai_action_runner_by_connery.
+CONNERY_RUNNER_URL = env.str("CONNERY_RUNNER_URL", default="")
+CONNERY_RUNNER_API_KEY = env.str("CONNERY_RUNNER_API_KEY", default="")
+# Which model makes the vectors that documents are searched by: "wordllama" (bundled; nothing leaves the machine),
+# "provider:model" as LangChain's init_embeddings takes it, or "none" to search by words alone.
+EMBEDDINGS = env.str("EMBEDDINGS", default="wordllama")
+# Bytes of vectors that this process keeps in memory to search them. For SQLite: PostgreSQL searches by itself.
+VECTOR_CACHE_BYTES = env.int("VECTOR_CACHE_BYTES", default=256 * 1024 * 1024)
+# Seconds that one call of any tool may take; the model is told of a longer one as an error. As many as the config of a
+# tool may ask for: tools that call other servers have shorter limits of their own.
+TOOL_TIMEOUT = env.float("TOOL_TIMEOUT", default=300.0)
+
 # Runs at once in this process; further ones wait as `pending` rows.
 RUN_CONCURRENCY = env.int("RUN_CONCURRENCY", default=64)
 # Seconds. A running run says it is alive every RUN_HEARTBEAT; silent for RUN_LOST_AFTER, it is ended as lost.
@@ -181,17 +252,36 @@ STREAM_HEARTBEAT = env.float("STREAM_HEARTBEAT", default=15.0)
 EVENT_LOG_LENGTH = env.int("EVENT_LOG_LENGTH", default=10_000)
 EVENT_LOG_TTL = env.float("EVENT_LOG_TTL", default=600.0)
 
+# Bytes. A larger file is refused.
+INGEST_MAX_FILE_BYTES = env.int("INGEST_MAX_FILE_BYTES", default=50 * 1024 * 1024)
+# What reading one file may take: seconds, bytes of memory (not limited on macOS), characters of text in it.
+INGEST_TIMEOUT = env.float("INGEST_TIMEOUT", default=60.0)
+INGEST_MEMORY_BYTES = env.int("INGEST_MEMORY_BYTES", default=1024 * 1024 * 1024)
+INGEST_MAX_CHARACTERS = env.int("INGEST_MAX_CHARACTERS", default=20_000_000)
+# Files that a process of the server reads at once; further ones wait.
+INGEST_PROCESSES = env.int("INGEST_PROCESSES", default=2)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    # The mcp package also logs to the root itself, with whatever a server sent.
+    "filters": {
+        "not_mcp": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: "mcp" not in Path(record.pathname).parts,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         # Both clients of the providers log every request.
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        # Write down what servers send, and addresses with the keys in them.
+        "httpcore": {"level": "WARNING"},
+        "mcp": {"level": "CRITICAL"},
         # The web server's access log has the clients' errors already.
         "django.request": {"level": "ERROR"},
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"filters": ["not_mcp"], "handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

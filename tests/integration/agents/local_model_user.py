@@ -13,7 +13,7 @@ import django
 if __name__ == "__main__":
     os.environ["LOCAL_MODEL"] = "auto"
     django.setup()
-    from agents import local_model
+    from agents.language_models import local_model
 
     answer = local_model.build_local_chat_model(max_tokens=5).invoke("hi! my name is bob").content
     state = local_model.shared_supervisor().state()

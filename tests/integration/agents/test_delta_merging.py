@@ -12,9 +12,11 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from agents.chat_models import build_model
-from agents.connections import LoopTransport, aclose, connections_to
-from agents.delta_merging import DeltaMergingTransport
+from agents.language_models.builtin_models import DEFAULT_LABEL
+from agents.language_models.catalogue import MODELS
+from agents.language_models.chat_models import build_model
+from agents.language_models.connections import LoopTransport, aclose, connections_to
+from agents.language_models.delta_merging import DeltaMergingTransport
 from tests.integration.agents.conftest import ThreadMaker
 from tests.services import FakeOpenAI
 
@@ -32,7 +34,7 @@ async def unmerged(openai: FakeOpenAI) -> AsyncIterator[ChatOpenAI]:
     """The model as it is without merging."""
     async with openai_sdk.DefaultAsyncHttpxClient() as client:
         yield ChatOpenAI(
-            model="gpt-3.5-turbo",
+            model=MODELS[DEFAULT_LABEL].name,
             api_key=SecretStr("x"),
             base_url=openai.base_url,
             temperature=0,
@@ -66,7 +68,7 @@ async def test_at_a_natural_pace_a_token_is_a_chunk(thread: ThreadMaker) -> None
 
 async def test_what_arrives_while_the_loop_is_busy_is_merged(openai: FakeOpenAI) -> None:
     chunks = []
-    async for chunk in build_model(None).astream("TOKENS:40 DELAY:5"):
+    async for chunk in build_model(MODELS[DEFAULT_LABEL]).astream("TOKENS:40 DELAY:5"):
         if chunk.text:
             chunks.append(chunk.text)
         if len(chunks) == 1:
@@ -77,7 +79,7 @@ async def test_what_arrives_while_the_loop_is_busy_is_merged(openai: FakeOpenAI)
 
 async def test_a_tool_call_is_merged(openai: FakeOpenAI, unmerged: ChatOpenAI) -> None:
     arguments = '{"query": "' + "é" * 300 + '"}'
-    chunks = [chunk async for chunk in build_model(None).astream(f"TOOL:search {arguments}")]
+    chunks = [chunk async for chunk in build_model(MODELS[DEFAULT_LABEL]).astream(f"TOOL:search {arguments}")]
     expected = await unmerged.ainvoke(f"TOOL:search {arguments}")
     assert len([chunk for chunk in chunks if chunk.tool_call_chunks]) < 20
     whole = chunks[0]
@@ -93,7 +95,7 @@ async def test_a_tool_call_is_merged(openai: FakeOpenAI, unmerged: ChatOpenAI) -
 
 @pytest.mark.parametrize("question", ["RESET", "GARBAGE", "FAIL:400", "FAIL:500"])
 async def test_a_failure_ends_as_it_did(question: str, openai: FakeOpenAI, unmerged: ChatOpenAI) -> None:
-    merging = build_model(None)
+    merging = build_model(MODELS[DEFAULT_LABEL])
     assert isinstance(merging, ChatOpenAI)
     merging.root_async_client.max_retries = 0
     ends = []
@@ -113,7 +115,7 @@ async def collect(model: ChatOpenAI, question: str, received: list[str]) -> None
 
 async def test_leaving_closes_the_connection_and_leaves_no_task(openai: FakeOpenAI) -> None:
     before = asyncio.all_tasks()
-    stream = build_model(None).astream("TOKENS:40 DELAY:20")
+    stream = build_model(MODELS[DEFAULT_LABEL]).astream("TOKENS:40 DELAY:20")
     async for chunk in stream:
         if chunk.text:
             break
@@ -124,7 +126,7 @@ async def test_leaving_closes_the_connection_and_leaves_no_task(openai: FakeOpen
 
 async def test_cancelling_closes_the_connection_and_leaves_no_task(openai: FakeOpenAI) -> None:
     before = asyncio.all_tasks()
-    run = asyncio.create_task(build_model(None).ainvoke("TOKENS:40 DELAY:20"))
+    run = asyncio.create_task(build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:40 DELAY:20"))
     await asyncio.sleep(0.2)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -170,7 +172,7 @@ async def test_connections_are_used_again(openai: FakeOpenAI) -> None:
     clients.asynchronous.event_hooks = {"response": [note]}
     try:
         for _ in range(3):
-            assert (await build_model(None).ainvoke("TOKENS:50")).text == text(50)
+            assert (await build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:50")).text == text(50)
     finally:
         clients.asynchronous.event_hooks = {}
     assert len(set(ports)) == 1
@@ -183,7 +185,7 @@ async def test_an_answer_that_is_not_streamed(openai: FakeOpenAI) -> None:
 
 
 def test_a_blocking_caller(openai: FakeOpenAI) -> None:
-    assert build_model(None).invoke("TOKENS:3").text == text(3)
+    assert build_model(MODELS[DEFAULT_LABEL]).invoke("TOKENS:3").text == text(3)
 
 
 class Canned(httpx2.AsyncBaseTransport):
@@ -243,7 +245,7 @@ async def test_a_reader_that_stands_still_is_not_read_for() -> None:
 
 
 async def answer_and_close() -> str:
-    said = (await build_model(None).ainvoke("TOKENS:3")).text
+    said = (await build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:3")).text
     await aclose()
     return said
 
@@ -255,7 +257,7 @@ def test_loops_in_threads_share_a_model(openai: FakeOpenAI) -> None:
 
 
 async def test_closing_in_one_loop_leaves_the_others_be(openai: FakeOpenAI) -> None:
-    run = asyncio.create_task(build_model(None).ainvoke("TOKENS:10 DELAY:20"))
+    run = asyncio.create_task(build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:10 DELAY:20"))
     await asyncio.sleep(0.05)
     assert await asyncio.to_thread(asyncio.run, answer_and_close()) == text(3)
     assert (await run).text == text(10)

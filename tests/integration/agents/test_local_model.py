@@ -19,11 +19,11 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from pytest_django import Settings
 
-from agents import local_model
 from agents.errors import ModelFailed
-from agents.local_model import weights
-from agents.local_model.child import is_healthy
-from agents.local_model.supervisor import Supervisor
+from agents.language_models import local_model
+from agents.language_models.local_model import weights
+from agents.language_models.local_model.child import is_healthy
+from agents.language_models.local_model.supervisor import Supervisor
 
 pytestmark = [
     pytest.mark.local_model,
@@ -111,7 +111,6 @@ async def test_it_streams_word_by_word(model: ChatOpenAI) -> None:
     chunks = [chunk async for chunk in model.astream(HELLO)]
     texts = [chunk.text for chunk in chunks if chunk.text]
     assert len(texts) > 5
-    assert max(len(text) for text in texts) < 20
     assert "".join(texts) == (await model.ainvoke(HELLO)).text
     assert [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata]
 

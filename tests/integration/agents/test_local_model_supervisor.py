@@ -14,10 +14,10 @@ import httpx2
 import pytest
 
 from agents.errors import ModelFailed, ModelUnavailable
-from agents.local_model.child import is_healthy
-from agents.local_model.keeper import Policy, State
-from agents.local_model.supervisor import Supervisor
-from agents.local_model.transport import LocalModelTransport
+from agents.language_models.local_model.child import is_healthy
+from agents.language_models.local_model.keeper import Policy, State
+from agents.language_models.local_model.supervisor import Supervisor
+from agents.language_models.local_model.transport import LocalModelTransport
 from tests.fakes import model_process
 
 pytestmark = pytest.mark.once
@@ -200,7 +200,7 @@ def test_the_process_ends_with_its_owner_and_not_with_a_fork_of_it(tmp_path: Pat
     script = f"""
 import os, sys, time
 from pathlib import Path
-from agents.local_model.supervisor import Supervisor
+from agents.language_models.local_model.supervisor import Supervisor
 supervisor = Supervisor(Path({str(tmp_path / "run")!r}), {command!r})
 url = supervisor.url()
 reader, writer = os.pipe()

@@ -1,14 +1,19 @@
 """What a client is told when a model does not answer, with the errors that the real client raises."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from langchain_core.messages import HumanMessage
 from pytest_django import Settings
 
-from agents import graphs, model_errors
-from agents.chat_models import build_model
+from agents import graphs
 from agents.errors import ModelUnavailable
-from agents.model_errors import explain
+from agents.language_models import model_errors
+from agents.language_models.builtin_models import DEFAULT_LABEL
+from agents.language_models.catalogue import MODELS
+from agents.language_models.chat_models import build_model
+from agents.language_models.model_errors import explain
 from tests.integration.agents.conftest import ThreadMaker
 from tests.services import FakeOpenAI, free_port
 
@@ -64,16 +69,37 @@ async def test_a_provider_that_is_not_there(settings: Settings, thread: ThreadMa
     graphs.clear_cache()
     error = explain(await failure(thread, "hi"))
     assert error is not None
-    assert (error.code, error.message) == ("model_unavailable", model_errors.UNREACHABLE)
+    assert (error.code, error.message) == (
+        "model_unavailable",
+        model_errors.UNREACHABLE.format(base_url="OPENAI_BASE_URL"),
+    )
 
 
 async def test_a_provider_that_falls_silent(openai: FakeOpenAI) -> None:
-    model = build_model(None).model_copy(update={"stream_chunk_timeout": 0.2})
+    model = build_model(MODELS[DEFAULT_LABEL]).model_copy(update={"stream_chunk_timeout": 0.2})
     with pytest.raises(TimeoutError) as raised:
         await model.ainvoke("STALL")
     error = explain(raised.value)
     assert error is not None
     assert (error.code, error.message) == ("model_failed", model_errors.TIMED_OUT)
+
+
+@pytest.mark.parametrize("block", [{"type": "video", "url": "https://a.test/v"}, {"type": "image", "file_id": "f"}])
+async def test_what_a_model_cannot_be_sent(block: dict[str, str], openai: FakeOpenAI) -> None:
+    with pytest.raises(ValueError, match=r"not supported|[Uu]nsupported") as raised:
+        await build_model(MODELS[DEFAULT_LABEL]).ainvoke([HumanMessage([block])])
+    error = explain(raised.value)
+    assert error is not None
+    assert (error.code, error.message) == ("model_failed", model_errors.UNSENDABLE)
+
+
+async def test_a_parameter_that_is_misspelt(openai: FakeOpenAI) -> None:
+    entry = replace(MODELS[DEFAULT_LABEL], options='{"temprature": 0}')
+    with pytest.raises(TypeError) as raised, pytest.warns(UserWarning, match="temprature"):
+        await build_model(entry).ainvoke("hello")
+    error = explain(raised.value, entry)
+    assert error is not None
+    assert (error.code, error.message) == ("model_unavailable", model_errors.NOT_TAKEN)
 
 
 def test_other_errors_are_not_explained() -> None:

@@ -18,7 +18,7 @@ from langchain_openai import ChatOpenAI
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from pydantic import SecretStr
 
-from agents.delta_merging import DeltaMerger, DeltaMergingTransport
+from agents.language_models.delta_merging import DeltaMerger, DeltaMergingTransport
 
 pytestmark = pytest.mark.once
 

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 import pytest
 from pytest_django import Settings
 
-from agents import local_model
 from agents.errors import ModelUnavailable
-from agents.local_model import weights
-from agents.local_model.keeper import Policy
+from agents.language_models import local_model
+from agents.language_models.local_model import weights
+from agents.language_models.local_model.keeper import Policy
 
 pytestmark = pytest.mark.once
 
@@ -54,7 +54,7 @@ def test_avx2_is_looked_for(cpuinfo: str, expected: bool) -> None:
 def test_asking_imports_neither_engine_nor_langchain() -> None:
     ask = (
         "import os, sys, django; os.environ['LOCAL_MODEL'] = 'auto'; django.setup();"
-        "from agents import local_model; local_model.availability();"
+        "from agents.language_models import local_model; local_model.availability();"
         "print([name for name in ('xllamacpp', 'langchain_core', 'httpx2', 'openai') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "[]"

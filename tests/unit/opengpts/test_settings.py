@@ -43,6 +43,41 @@ def test_production_refuses_to_start_unsafe(tmp_path: Path, missing: dict[str, s
     assert named in refused.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"RUN_CONCURRENCY": "abc"}, "RUN_CONCURRENCY=abc should be a whole number."),
+        ({"RUN_CONCURRENCY": "1.5"}, "RUN_CONCURRENCY=1.5 should be a whole number."),
+        ({"RUN_HEARTBEAT": "5s"}, "RUN_HEARTBEAT=5s should be a number."),
+        ({"TOOL_URLS": "wikipedia"}, "TOOL_URLS=wikipedia should be a list like name=value,name=value."),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named(tmp_path: Path, setting: dict[str, str], sentence: str) -> None:
+    refused = production(tmp_path, **(COMPLETE | setting))
+    assert refused.returncode != 0
+    assert refused.stderr.splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {sentence}"
+    assert "ValueError" not in refused.stderr
+
+
+def test_settings_as_people_write_them(tmp_path: Path) -> None:
+    code = """
+from django.conf import settings as s
+print(s.TOOLS, s.OUTGOING_ALLOW, s.TOOL_URLS, s.RUN_CONCURRENCY, s.RUN_HEARTBEAT, s.ALLOWED_HOSTS)
+"""
+    lists = {
+        "TOOLS": "mytools.add, mytools.shout,",
+        "OUTGOING_ALLOW": " localhost:1 , 10.0.0.0/8",
+        "TOOL_URLS": "arxiv = http://a/?b=c, pubmed=http://d",
+        "ALLOWED_HOSTS": "a.example, b.example",
+    }
+    numbers = {"RUN_CONCURRENCY": " 7", "RUN_HEARTBEAT": "1e1"}
+    read = run(code, tmp_path, DJANGO_SETTINGS_MODULE="opengpts.settings.production", **(COMPLETE | lists | numbers))
+    assert read.stdout.splitlines() == [
+        "['mytools.add', 'mytools.shout'] ['localhost:1', '10.0.0.0/8'] "
+        "{'arxiv': 'http://a/?b=c', 'pubmed': 'http://d'} 7 10.0 ['a.example', 'b.example']"
+    ], read.stderr
+
+
 def test_no_management_command_waits_for_langchain(tmp_path: Path) -> None:
     code = """
 import sys

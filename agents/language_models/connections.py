@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 import openai
 
-from agents.delta_merging import DeltaMergingTransport
+from agents.language_models.delta_merging import DeltaMergingTransport
 
 
 class LoopTransport(httpx2.AsyncBaseTransport):
@@ -78,7 +78,7 @@ async def aclose() -> None:
 
 def _connect(base_url: str) -> Connections:
     # A client that is given its transport leaves its other options to it.
-    tls, limits, proxy = _tls(), openai.DEFAULT_CONNECTION_LIMITS, _proxy_for(httpx2.URL(base_url))
+    tls, limits, proxy = trusted(), openai.DEFAULT_CONNECTION_LIMITS, proxy_for(httpx2.URL(base_url))
     blocking = httpx2.HTTPTransport(verify=tls, limits=limits, proxy=proxy)
     asynchronous = DeltaMergingTransport(
         LoopTransport(lambda: httpx2.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy))
@@ -92,12 +92,12 @@ def _connect(base_url: str) -> Connections:
 
 
 @cache
-def _tls() -> SSLContext:
+def trusted() -> SSLContext:
     """The certificates to trust. To read them takes longer than all else here."""
     return httpx2.create_ssl_context()
 
 
-def _proxy_for(url: httpx2.URL) -> str | None:
+def proxy_for(url: httpx2.URL) -> str | None:
     """The proxy that the environment (HTTPS_PROXY, NO_PROXY, …) or the system names for `url`."""
     if proxy_bypass(url.netloc.decode()):
         return None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 
-from agents.local_model.child import Child, is_healthy
+from agents.language_models.local_model.child import Child, is_healthy
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from io import FileIO
 from pathlib import Path
 
 from agents.errors import ModelUnavailable
-from agents.local_model.child import is_healthy
-from agents.local_model.keeper import Keeper, Policy, State
+from agents.language_models.local_model.child import is_healthy
+from agents.language_models.local_model.keeper import Keeper, Policy, State
 
 _POLL = 0.03  # seconds
 # Seconds that a caller waits for the next start of a model that keeps dying, rather than being told so.
@@ -35,7 +35,7 @@ class Supervisor:
     """
 
     def __init__(self, directory: Path, command: Sequence[str], *, policy: Policy | None = None) -> None:
-        """`command` starts the process, as `agents.local_model.child.Child` wants it. Nothing is started here."""
+        """`command` starts the process, as `Child` wants it. Nothing is started here."""
         self._directory = directory
         self._command = command
         self._policy = policy or Policy()

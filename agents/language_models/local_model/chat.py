@@ -6,9 +6,9 @@ import httpx2
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from agents.delta_merging import DeltaMergingTransport
-from agents.local_model.supervisor import Supervisor
-from agents.local_model.transport import LocalModelTransport
+from agents.language_models.delta_merging import DeltaMergingTransport
+from agents.language_models.local_model.supervisor import Supervisor
+from agents.language_models.local_model.transport import LocalModelTransport
 
 MAX_ANSWER_TOKENS = 512
 # Seconds between two pieces of an answer. Requests queue for the one slot, so the first piece may take long.

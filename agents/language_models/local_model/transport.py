@@ -7,7 +7,7 @@ from typing import NoReturn
 import httpx2
 
 from agents.errors import ModelFailed
-from agents.local_model.supervisor import Supervisor
+from agents.language_models.local_model.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -217,6 +217,8 @@ def _place_of_text(parsed: Any) -> tuple[dict[str, Any], str] | None:
     match delta:
         case {"content": str(), **others} if _only(others, _ROLE):
             return delta, "content"
+        case {"reasoning_content": str(), **others} if _only(others, _ROLE):
+            return delta, "reasoning_content"
         case {"tool_calls": [{"index": int(), "function": dict() as function, **call}], **others}:
             alone = _only(others, _ROLE) and _only(call, _TYPE) and _only(function, _ARGUMENTS)
             return (function, "arguments") if alone and isinstance(function.get("arguments"), str) else None

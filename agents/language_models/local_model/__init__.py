@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from agents.errors import ModelUnavailable
-from agents.local_model.weights import find_weights, obstacle
+from agents.language_models.local_model.weights import find_weights, obstacle
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from agents.local_model.supervisor import Supervisor
+    from agents.language_models.local_model.supervisor import Supervisor
 
 _OFF = "LOCAL_MODEL=off keeps the local model from running."
 
@@ -35,7 +35,7 @@ def build_local_chat_model(**overrides: Any) -> "ChatOpenAI":
     these raise `ModelFailed` when it breaks off.
     """
     # LangChain takes a second to import, and management commands do without it.
-    from agents.local_model import chat
+    from agents.language_models.local_model import chat
 
     return chat.build(shared_supervisor(), **overrides)
 
@@ -56,7 +56,7 @@ def stop() -> None:
 @cache
 def _supervisor_in(directory: Path) -> "Supervisor":
     # Not on a platform without fcntl, where availability() says that the model cannot run.
-    from agents.local_model.supervisor import Supervisor
+    from agents.language_models.local_model.supervisor import Supervisor
 
     # By its path, not as a module: this package imports Django, which the process must not carry.
     script = Path(__file__).with_name("server.py")
