@@ -10,15 +10,16 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from agents.catalogue import available_models
-from agents.config import assistant_type
+from agents.config import assistant_type, find_problems
+from agents.language_models.catalogue import available_models
+from agents.tools.catalogue import available_tools
 from assistants.models import Assistant
 
 
 class AssistantForm(ModelForm):
     """An assistant, its config written as JSON."""
 
-    config = JSONField(required=False, help_text='An object: {"configurable": {"type": "chatbot", …}}.')
+    config = JSONField(required=False, initial=dict, help_text='An object: {"configurable": {"type": "chatbot", …}}.')
 
     class Meta:
         model = Assistant
@@ -34,6 +35,8 @@ class AssistantForm(ModelForm):
             json.dumps(config, allow_nan=False)
         except ValueError as exc:
             raise ValidationError("NaN and Infinity are not JSON.") from exc
+        if problems := find_problems(config):
+            raise ValidationError([problem.message for problem in problems])
         return config
 
 
@@ -48,8 +51,8 @@ class AssistantAdmin(admin.ModelAdmin):
     date_hierarchy = "updated_at"
     list_select_related = ["owner"]
     autocomplete_fields = ["owner"]
-    fields = ["name", "owner", "public", "config", "models", "id", "created_at", "updated_at"]
-    readonly_fields = ["models", "id", "created_at", "updated_at"]
+    fields = ["name", "owner", "public", "config", "models", "tools", "id", "created_at", "updated_at"]
+    readonly_fields = ["models", "tools", "id", "created_at", "updated_at"]
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Assistant]:
@@ -66,6 +69,12 @@ class AssistantAdmin(admin.ModelAdmin):
             (model.label, model.reason or ("ready" if model.can_use_tools else "ready; cannot use tools"))
             for model in available_models()
         )
+        return format_html_join("", "<div><strong>{}</strong>: {}</div>", rows)
+
+    @admin.display(description="tools to name in it")
+    def tools(self, assistant: Assistant | None) -> SafeString:
+        """As `models`, for tools."""
+        rows = ((tool.type, tool.reason or tool.name) for tool in available_tools())
         return format_html_join("", "<div><strong>{}</strong>: {}</div>", rows)
 
     @admin.display(description="type")

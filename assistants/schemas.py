@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from pydantic import BaseModel, ConfigDict
 from rest_framework import serializers
 
+from accounts.models import User
+from agents.config import without_secrets
 from assistants.models import Assistant
 from opengpts.bodies import Name
 
@@ -22,13 +25,21 @@ class AssistantBody(BaseModel):
 
 
 class AssistantSerializer(serializers.ModelSerializer[Assistant]):
-    """What a client is shown of an assistant. `user_id` is its owner's."""
+    """What a client is shown of an assistant. `user_id` is its owner's.
+
+    The `config` of each of its tools is shown to its owner only: others see an empty one.
+    """
 
     assistant_id = serializers.UUIDField(source="id", read_only=True)
     user_id = serializers.CharField(source="owner.username", read_only=True)
-    config = serializers.DictField(read_only=True)
+    config = serializers.SerializerMethodField()
 
     class Meta:
         model = Assistant
         fields = ["assistant_id", "user_id", "name", "config", "updated_at", "public"]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField())
+    def get_config(self, assistant: Assistant) -> Any:
+        reader: User = self.context["request"].user
+        return assistant.config if assistant.owner_id == reader.pk else without_secrets(assistant.config)

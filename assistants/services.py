@@ -3,15 +3,18 @@
 import uuid
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from assistants.config_checking import check_config
 from assistants.models import Assistant
 from opengpts.ownership import put_owned
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
-    """A new assistant of `owner`'s."""
+    """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
+    check_config(config, "body", "config")
     return Assistant.objects.create(owner=owner, name=name, config=config, public=public)
 
 
@@ -20,8 +23,10 @@ def put_assistant(
 ) -> Assistant:
     """`owner`'s assistant under that id, replaced or made.
 
-    Raises `NotFound` where the id is somebody else's, public or not: nothing tells the two apart.
+    Raises `NotFound` where the id is somebody else's, public or not: nothing tells the two apart; `Invalid` for a
+    config that could not be run.
     """
+    check_config(config, "body", "config")
     return put_owned(
         Assistant.objects.owned_by(owner),
         assistant_id,
@@ -36,4 +41,8 @@ def put_assistant(
 
 def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:
     """Delete `owner`'s assistant; its threads stay. Deleting what is not there, or not theirs, changes nothing."""
-    Assistant.objects.owned_by(owner).filter(pk=assistant_id).delete()
+    with transaction.atomic():
+        mine = Assistant.objects.owned_by(owner).filter(pk=assistant_id)
+        # Before its rows: a file that is being added to it is there by then, or finds it gone.
+        if mine.select_for_update().values_list("pk").first():
+            mine.delete()

@@ -52,17 +52,17 @@ class AssistantViewSet(GenericViewSet[Assistant]):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         visible = Assistant.objects.visible_to(requester(request)).select_related("owner")
-        return Response(AssistantSerializer(find(visible, pk, what=WHAT)).data)
+        return Response(self.get_serializer(find(visible, pk, what=WHAT)).data)
 
     def create(self, request: Request) -> Response:
         body = read_body(request, AssistantBody)
-        return Response(AssistantSerializer(create_assistant(owner=requester(request), **dict(body))).data)
+        return Response(self.get_serializer(create_assistant(owner=requester(request), **dict(body))).data)
 
     def update(self, request: Request, pk: str) -> Response:
         assistant_id = parse_id(pk, what=WHAT)
         body = read_body(request, AssistantBody)
         assistant = put_assistant(owner=requester(request), assistant_id=assistant_id, **dict(body))
-        return Response(AssistantSerializer(assistant).data)
+        return Response(self.get_serializer(assistant).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
         delete_assistant(owner=requester(request), assistant_id=parse_id(pk, what=WHAT))
@@ -70,4 +70,4 @@ class AssistantViewSet(GenericViewSet[Assistant]):
 
     def _page(self, assistants: QuerySet[Assistant]) -> Response:
         page = self.paginate_queryset(assistants.select_related("owner"))
-        return self.get_paginated_response(AssistantSerializer(page, many=True).data)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -111,3 +111,23 @@ def test_a_user_with_a_password_is_not_to_be_had_by_cookie(django_user_model: An
     assert response.headers["WWW-Authenticate"] == "Bearer"
     django_user_model.objects.create_user("member", password="secret")
     assert APIClient("member")("GET", "/assistants/").status_code == 401
+
+
+KEY = "a-key-of-alice's"
+WITH_KEYS = [
+    {"type": "mcp", "config": {"url": f"https://example.org/mcp?key={KEY}", "headers": {"X-Key": KEY}}},
+    {"type": "openapi", "config": {"spec_url": "https://example.org/", "auth": {"type": "bearer", "token": KEY}}},
+    "Wikipedia",
+]
+
+
+def test_others_are_not_shown_the_keys_of_a_public_assistants_tools() -> None:
+    alice, bob = APIClient("alice"), APIClient("bob")
+    config = {"configurable": {"type==agent/tools": WITH_KEYS, "type==agent/system_message": "hello"}}
+    assistant = alice.make_assistant(config=config, public=True)
+    shown = {"type==agent/tools": [{"type": "mcp", "config": {}}, {"type": "openapi", "config": {}}, "Wikipedia"]}
+    for path in (f"/assistants/{assistant}", "/assistants/public"):
+        seen, own = (client("GET", path).json() for client in (bob, alice))
+        seen, own = (answer[0] if isinstance(answer, list) else answer for answer in (seen, own))
+        assert seen["config"]["configurable"] == {**config["configurable"], **shown}
+        assert own["config"] == config
