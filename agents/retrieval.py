@@ -1,15 +1,18 @@
 """How a run hands its knowledge to a graph: the retriever protocol, and the context that carries it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
 
 class Retriever(Protocol):
-    """Searches the documents that a run may read."""
+    """Searches the documents that a run may read.
+
+    A document's metadata has `source` (the file's name) and, where they are known, `page` (from 1) or `section`.
+    """
 
     def is_empty(self) -> Awaitable[bool]:
         """Whether there is nothing to search, so that no query need be thought of."""
@@ -35,3 +38,17 @@ class RunContext:
     """What a run hands to its graph, as `graph.astream(…, context=RunContext(…))`. It is never stored."""
 
     retriever: Retriever = field(default_factory=NothingIngested)
+
+
+def source_of(metadata: Mapping[str, Any]) -> str:
+    """Where a passage stands, as people name it: "report.pdf, page 3". Empty where nothing is known."""
+    place = f"page {metadata['page']}" if metadata.get("page") is not None else metadata.get("section")
+    return ", ".join(str(part) for part in (metadata.get("source"), place) if part)
+
+
+def passages(documents: "Iterable[Document]") -> list[str]:
+    """Each document's text behind its number and its source, as a model is shown it."""
+    return [
+        f"[{number}]{f' Source: {source}' if (source := source_of(document.metadata)) else ''}\n{document.page_content}"
+        for number, document in enumerate(documents, start=1)
+    ]

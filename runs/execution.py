@@ -1,29 +1,32 @@
 """Doing one run: build its graph, stream it, and tell the event log what happens."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from langchain_core.messages import BaseMessage
 from langgraph.errors import GraphRecursionError
 
 from agents.config import AgentConfig, configurable_of, parse_config
-from agents.graphs import graph_for
-from agents.model_errors import explain
+from agents.graphs import open_graph
+from agents.language_models.catalogue import resolve
+from agents.language_models.metering import UsageMeter
+from agents.language_models.model_entry import ModelEntry
+from agents.language_models.model_errors import explain
+from agents.language_models.usage import Spending
+from agents.retrieval import RunContext
+from knowledge.retriever import DocumentRetriever
+from knowledge.search import Scope
 from opengpts.db import in_database_thread
 from opengpts.errors import INTERNAL_ERROR, BadRequest, OpenGPTsError
+from runs.beginning import NothingToDo, begin
 from runs.event_log import MemoryEventLog
 from runs.models import Run, RunStatus
 from runs.services import MAX_ATTEMPTS, finish_run, keep_input, requeue_run, writer_of
 from runs.translation import Translator
-from threads.message_codec import from_wire
-from threads.models import Checkpoint, Thread
 from threads.saver import DjangoSaver
-from threads.state import read_state
 
 logger = logging.getLogger(__name__)
 
@@ -48,50 +51,52 @@ async def execute(run: Run, log: MemoryEventLog) -> None:
 
     error: OpenGPTsError | None = None
     status = RunStatus.SUCCESS
+    meter = UsageMeter()
     emit("lifecycle", {"event": "running"})
     try:
-        async for method, data in _events(run):
+        async for method, data in _events(run, meter):
             if method == "input.requested":
                 status = RunStatus.INTERRUPTED
-            else:
-                emit(method, data)
+            emit(method, data)
     except asyncio.CancelledError:
         # Where it was deleted, or another process has it, there is nothing to put back, and its readers find out.
-        await asyncio.shield(in_database_thread(requeue_run, run=run))
+        await asyncio.shield(in_database_thread(requeue_run, run=run, spent=meter.spending()))
         raise
     except Exception as exc:
         if isinstance(exc, InterfaceError | OperationalError) and run.attempts < MAX_ATTEMPTS:
             logger.warning("run %s waits for the database: %s", run.pk, exc)
-            await _requeue(run)
+            await _requeue(run, meter.spending())
             return
-        error = _tell(exc, run)
+        error = _tell(exc, run, meter.entry)
         status = RunStatus.ERROR
-    await in_database_thread(finish_run, run=run, status=status, error=error)
+    await in_database_thread(finish_run, run=run, status=status, error=error, spent=meter.spending())
     emit("lifecycle", {"event": LIFECYCLE_OF[status], **(_as_event(error) if error else {})})
 
 
-async def _requeue(run: Run) -> None:
+async def _requeue(run: Run, spent: Spending | None) -> None:
     """Put a run back that the database failed, as soon as it answers: to go on from its last checkpoint."""
     while True:
         try:
-            await in_database_thread(requeue_run, run=run)
+            await in_database_thread(requeue_run, run=run, spent=spent)
         except (InterfaceError, OperationalError):
             await asyncio.sleep(settings.RUN_HEARTBEAT)
         else:
             return
 
 
-async def _events(run: Run) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+async def _events(run: Run, meter: UsageMeter) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     try:
-        graph = graph_for(_agent_config(run))
+        config, entry, scope = await in_database_thread(_assistant_of, run)
+        meter.entry = entry
+        graph = await open_graph(config, entry)
     except OpenGPTsError:
         await in_database_thread(keep_input, run=run)
         raise
-    messages, graph_input, start = await in_database_thread(_begin, run)
+    messages, graph_input = await in_database_thread(begin, run, graph.nodes.keys())
     translator = Translator()
     if messages:
         yield translator.input(messages)
-    if not start:
+    if isinstance(graph_input, NothingToDo):
         return
     stream = graph.copy(update={"checkpointer": DjangoSaver(writer=writer_of(run=run))}).astream(
         graph_input,
@@ -99,56 +104,36 @@ async def _events(run: Run) -> AsyncIterator[tuple[str, dict[str, Any]]]:
             "configurable": {"thread_id": str(run.thread_id), "checkpoint_ns": ""},
             "metadata": {"run_id": str(run.pk)},
             "recursion_limit": RECURSION_LIMIT,
+            "callbacks": [meter],
         },
         stream_mode=["messages", "updates"],
+        context=RunContext(DocumentRetriever(scope)),
     )
     async for mode, payload in stream:
-        if mode == "updates" and "__interrupt__" in payload:
-            yield "input.requested", {}
-            continue
         for event in translator.translate(mode, payload):
             yield event
 
 
-def _agent_config(run: Run) -> AgentConfig:
+def _assistant_of(run: Run) -> tuple[AgentConfig, ModelEntry, Scope]:
+    """What to run, with which model, and what it may search."""
     if run.assistant is None:
         raise BadRequest("Thread has no assistant")
-    return parse_config({"configurable": {**configurable_of(run.assistant.config), **configurable_of(run.config)}})
-
-
-def _begin(run: Run) -> tuple[list[BaseMessage], dict[str, list[BaseMessage]] | None, bool]:
-    """The run's input, what to give the graph, and whether there is anything to do.
-
-    The graph is given None to go on with the steps that are pending. A run that was begun before its process died
-    goes on that way, since its input is in the thread already.
-    """
-    messages = [from_wire(message) for message in run.input or []]
-    begun = run.attempts > 1 and Checkpoint.objects.filter(run_id=str(run.pk), thread=run.thread).exists()
-    if run.input is not None and not begun:
-        return messages, {"messages": messages}, True
-    return messages, *_go_on(run.thread, begun=begun)
-
-
-def _go_on(thread: Thread, *, begun: bool) -> tuple[dict[str, list[BaseMessage]] | None, bool]:
-    state = read_state(thread=thread)
-    if state.next:
-        return None, True
-    if not state.messages:
-        raise BadRequest("There is nothing to go on from: the thread is empty. Send a message.")
-    answered = json.loads(state.messages[-1])["type"] == "ai"
-    if answered or begun:
-        return None, False
-    return {"messages": []}, True
+    config = parse_config({"configurable": {**configurable_of(run.assistant.config), **configurable_of(run.config)}})
+    # Somebody else's assistant tells of its documents only where its owner let it: not because a run's own config says
+    # that it should.
+    shared = run.assistant.owner_id == run.owner_id or parse_config(run.assistant.config).searches
+    scope = Scope(assistant_id=run.assistant_id if shared else None, thread_id=run.thread_id)
+    return config, resolve(config.model), scope
 
 
 def _as_event(error: OpenGPTsError) -> dict[str, Any]:
     return {"error": error.message, "code": error.code}
 
 
-def _tell(exc: Exception, run: Run) -> OpenGPTsError:
+def _tell(exc: Exception, run: Run, entry: ModelEntry | None) -> OpenGPTsError:
     if isinstance(exc, GraphRecursionError):
         return OpenGPTsError(f"The run was stopped after {RECURSION_LIMIT} steps.", code="recursion_limit")
-    if explained := explain(exc):
+    if explained := explain(exc, entry):
         logger.warning("run %s failed: %s", run.pk, explained.message)
         return explained
     logger.error("run %s failed", run.pk, exc_info=exc)

@@ -1,12 +1,13 @@
 """OpenGPTs' stream, as a projection of the event log: each `data` event holds the messages of this run so far.
 
 The messages are the run's input and everything it added, the last one growing; never the thread's history, so
-the bytes do not grow with the thread. Because each event says everything, events that have piled up while a
-client was slow are sent as one.
+the bytes do not grow with the thread, and no tool's artifact. Because each event says everything, events that have
+piled up while a client was slow are sent as one.
 """
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.utils.json import parse_partial_json
@@ -42,6 +43,17 @@ def error_event(error: OpenGPTsError) -> bytes:
     return encode_event("error", {"status_code": error.status, "message": error.message, "code": error.code})
 
 
+@dataclass(slots=True)
+class _Block:
+    """A block of text or reasoning that grows. `start` is what its first event says of it."""
+
+    start: dict[str, Any]
+    pieces: list[str]
+
+    def value(self) -> dict[str, Any]:
+        return {**self.start, self.start["type"]: "".join(self.pieces)}
+
+
 class OpenGPTsProjection:
     """What one run's events come to, for one client."""
 
@@ -49,7 +61,7 @@ class OpenGPTsProjection:
         # By id: a run that goes on after a failure says again what it began with.
         self._done: dict[str, str] = {}
         self._growing: dict[str, Any] | None = None
-        self._text: list[str] = []
+        self._blocks: dict[int, _Block] = {}
         self._calls: dict[int, dict[str, str]] = {}
         self._changed = False
         self.ended = False
@@ -76,27 +88,31 @@ class OpenGPTsProjection:
         match data["event"]:
             case "message-start":
                 self._growing = _empty_message(data["id"])
-                self._text, self._calls = [], {}
+                self._blocks, self._calls = {}, {}
             case "content-block-start" if self._growing and data["content"]["type"] == "tool_call_chunk":
                 call = data["content"]
                 self._calls[data["index"]] = {"id": call["id"], "name": call["name"], "args": ""}
                 self._changed = True
-            case "content-block-delta":
-                delta = data["delta"]
-                if self._growing is None:
-                    return
-                if delta["type"] == "text-delta":
-                    self._text.append(delta["text"])
-                    self._changed = True
-                elif delta["type"] == "tool-call-delta" and data["index"] in self._calls:
-                    self._calls[data["index"]]["args"] += delta["args"]
-                    self._changed = True
+            case "content-block-start" if self._growing and data["content"]["type"] in ("text", "reasoning"):
+                self._blocks[data["index"]] = _Block(data["content"], [])
+            case "content-block-delta" if self._growing:
+                self._extend(data["index"], data["delta"])
+
+    def _extend(self, index: int, delta: dict[str, str]) -> None:
+        if index in self._blocks and delta["type"] in ("text-delta", "reasoning-delta"):
+            self._blocks[index].pieces.append(delta[delta["type"].removesuffix("-delta")])
+        elif index in self._calls and delta["type"] == "tool-call-delta":
+            self._calls[index]["args"] += delta["args"]
+        else:
+            return
+        self._changed = True
 
     def _add(self, data: dict[str, Any]) -> None:
         for message in data["values"]["messages"]:
             if self._growing is not None and message.get("id") == self._growing["id"]:
                 self._growing = None
-            self._done[message["id"]] = _dumps(message)
+            # Artifacts are for programs, may be large, and stand in the thread's state: not again in each event.
+            self._done[message["id"]] = _dumps({**message, "artifact": None} if "artifact" in message else message)
             # The client knows what it sent: the first thing it hears is the answer.
             self._changed = data["node"] != INPUT_NODE
 
@@ -126,7 +142,15 @@ class OpenGPTsProjection:
             }
             for call in self._calls.values()
         ]
-        return _dumps({**self._growing, "content": "".join(self._text), "tool_calls": calls})
+        # As the finished message will have it: blocks in a list, or text and beside it what the model thought.
+        blocks = [block for block in self._blocks.values() if "index" in block.start]
+        beside = {block.start["type"]: "".join(block.pieces) for block in self._blocks.values() if block not in blocks}
+        content: Any = beside.get("text", "")
+        if blocks:
+            text = [{"type": "text", "text": content}] if content else []
+            content = [*(block.value() for block in blocks), *text]
+        thought = {"reasoning_content": beside["reasoning"]} if "reasoning" in beside else {}
+        return _dumps({**self._growing, "content": content, "additional_kwargs": thought, "tool_calls": calls})
 
 
 def _empty_message(message_id: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +12,15 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import User
+from agents.language_models.usage import Spending
+from assistants.config_checking import check_config
 from assistants.models import Assistant
 from opengpts.errors import BadRequest, OpenGPTsError
 from opengpts.lookup import find, referring_to
+from opengpts.worker import is_dead, worker_id
+from runs.decisions import decisions_on
 from runs.models import Run, RunQuerySet, RunStatus
 from runs.schemas import RunBody, RunConfig
-from runs.worker import is_dead, worker_id
 from threads.message_input import parse_messages
 from threads.models import Thread
 from threads.rows import UnknownThread, lock_thread
@@ -32,7 +36,8 @@ def create_run(*, owner: User, body: RunBody) -> Run:
     """A pending run of `owner`'s, queued behind the others of its thread.
 
     Raises `NotFound` for a thread that is not theirs or an assistant they cannot see, `BadRequest` where neither
-    the body nor the thread has an assistant, `Invalid` for input or config of the wrong shape.
+    the body nor the thread has an assistant, `Invalid` for input or config of the wrong shape, or decisions that do
+    not fit the tool calls that wait, `Conflict` where none do.
     """
     thread = find(Thread.objects.owned_by(owner), body.thread_id, what="Thread")
     named = body.assistant_id if body.assistant_id is not None else thread.assistant_id
@@ -40,13 +45,16 @@ def create_run(*, owner: User, body: RunBody) -> Run:
         raise BadRequest("Thread has no assistant")
     assistant = find(Assistant.objects.visible_to(owner), str(named), what="Assistant")
     messages = None if body.input is None else parse_messages(body.input, "body", "input", removals=False)
+    overrides = {"configurable": _overrides(body.config)}
+    check_config(overrides, "body", "config")
     with referring_to("Thread"):
         return Run.objects.create(
             thread=thread,
             assistant=assistant,
             owner=owner,
             input=messages,
-            config={"configurable": _overrides(body.config)},
+            config=overrides,
+            resume=decisions_on(thread, body.command) if messages is None else None,
             worker=worker_id(),
             heartbeat_at=timezone.now(),
         )
@@ -87,21 +95,46 @@ def claim_run() -> Run | None:
     return None
 
 
-def finish_run(*, run: Run, status: RunStatus, error: OpenGPTsError | None = None) -> bool:
-    """End a run that this process is running. False where it has ended already, is gone, or was taken over."""
+def finish_run(
+    *, run: Run, status: RunStatus, error: OpenGPTsError | None = None, spent: Spending | None = None
+) -> bool:
+    """End a run that this process is running. False where it has ended already, is gone, or was taken over.
+
+    `spent` is what this attempt used; it is added to what earlier ones did.
+    """
     return bool(
         _running_here(run).update(
             status=status,
             error_code=error.code if error else "",
             error_message=error.message if error else "",
             finished_at=timezone.now(),
+            **_usage_with(run, spent),
         )
     )
 
 
-def requeue_run(*, run: Run) -> bool:
-    """Put a run of this process back into the queue, to go on from its last checkpoint. False as for `finish_run`."""
-    return bool(_running_here(run).update(status=RunStatus.PENDING))
+def requeue_run(*, run: Run, spent: Spending | None = None) -> bool:
+    """Put a run of this process back into the queue, to go on from its last checkpoint. As `finish_run`."""
+    return bool(_running_here(run).update(status=RunStatus.PENDING, **_usage_with(run, spent)))
+
+
+def _usage_with(run: Run, spent: Spending | None) -> dict[str, Any]:
+    """The fields of `run`'s model, usage and cost, with what was `spent` since it was claimed.
+
+    What a process used that died is not among it: nobody is left to tell.
+    """
+    if spent is None:
+        return {}
+    usage = spent.usage + run.usage if run.usage else spent.usage
+    # What it cost before is not known where a price was not.
+    before = run.cost if run.usage else Decimal(0)
+    return {
+        "model": spent.model,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "usage_estimated": usage.estimated,
+        "cost": None if before is None or spent.cost is None else before + spent.cost,
+    }
 
 
 def keep_input(*, run: Run) -> None:

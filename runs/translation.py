@@ -15,6 +15,11 @@ from threads.message_codec import to_wire
 
 Event = tuple[str, dict[str, Any]]
 
+# The key that LangGraph reports interrupts under, among its nodes' updates.
+INTERRUPT = "__interrupt__"
+# Where some servers of OpenAI's API put what a model thought before it spoke, beside the content.
+REASONING = "reasoning_content"
+
 
 class Translator:
     """Translates one run's stream. Remembers which message is being written, and its open content blocks."""
@@ -37,10 +42,13 @@ class Translator:
                     yield "messages", dict(data)
         else:
             for node, values in payload.items():
-                messages = values.get("messages") if isinstance(values, dict) else None
-                if messages is None:
+                if node == INTERRUPT:
+                    for interrupt in values:
+                        yield "input.requested", {"interrupt_id": interrupt.id, "payload": interrupt.value}
                     continue
-                every = messages if isinstance(messages, list) else [messages]
+                every = [message for update in _updates(values) for message in _messages(update)]
+                if not every:
+                    continue
                 added = [message for message in every if not isinstance(message, RemoveMessage)]
                 if self._open_message in {message.id for message in added}:
                     self._open_message = None
@@ -57,7 +65,8 @@ class Translator:
             block = (kind, key)
             if block not in self._blocks:
                 self._blocks[block] = len(self._blocks)
-                yield {"event": "content-block-start", "index": self._blocks[block], "content": _empty(kind, text)}
+                content = _empty(kind, key, text)
+                yield {"event": "content-block-start", "index": self._blocks[block], "content": content}
             if kind == "tool_call_chunk":
                 if text["args"]:
                     delta: Any = {"type": "tool-call-delta", "args": text["args"]}
@@ -72,22 +81,39 @@ def _update(node: str, messages: list[BaseMessage]) -> Event:
     return "updates", {"node": node, "values": {"messages": [to_wire(message) for message in messages]}}
 
 
+def _updates(values: Any) -> list[dict[str, Any]]:
+    """What a node has written: one update, or several in a list."""
+    return [item for item in (values if isinstance(values, list) else [values]) if isinstance(item, dict)]
+
+
+def _messages(update: dict[str, Any]) -> list[BaseMessage]:
+    messages = update.get("messages") or []
+    return messages if isinstance(messages, list) else [messages]
+
+
 def _fragments(chunk: AIMessageChunk) -> Iterator[tuple[str, Any, Any]]:
-    """The pieces of a chunk as (block type, key of the block within the message, what is added to it)."""
+    """The pieces of a chunk as (block type, key of the block within the message, what is added to it).
+
+    The key of a block that stands in a list of blocks is its index there; that of plain text is None.
+    """
+    if reasoning := chunk.additional_kwargs.get(REASONING):
+        yield "reasoning", None, str(reasoning)
     if isinstance(chunk.content, str):
         if chunk.content:
             yield "text", None, chunk.content
     else:
-        for part in chunk.content:
+        for place, part in enumerate(chunk.content):
             if isinstance(part, str):
                 yield "text", None, part
-            elif part.get("type") in ("text", "reasoning") and part.get(part["type"]):
-                yield part["type"], part.get("index"), part[part["type"]]
+                continue
+            kind = "reasoning" if part.get("type") == "thinking" else part.get("type")
+            if kind in ("text", "reasoning") and (text := part.get(part["type"])):
+                yield kind, part.get("index", place), text
     for call in chunk.tool_call_chunks:
         yield "tool_call_chunk", call["index"], call
 
 
-def _empty(kind: str, text: Any) -> Any:
+def _empty(kind: str, key: Any, text: Any) -> Any:
     if kind == "tool_call_chunk":
         return {"type": kind, "id": text["id"], "name": text["name"], "args": ""}
-    return {"type": kind, kind: ""}
+    return {"type": kind, kind: ""} if key is None else {"type": kind, kind: "", "index": key}

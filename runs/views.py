@@ -11,7 +11,7 @@ from opengpts.api import read_body
 from opengpts.auth import requester
 from opengpts.errors import OpenGPTsError
 from opengpts.lookup import find
-from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, CONFLICT, INVALID, NOT_FOUND
 from runs.executor import executor
 from runs.models import Run
 from runs.schemas import RunBody, RunSerializer, RunStarted
@@ -29,7 +29,7 @@ STREAM = (
     create=extend_schema(
         summary="Start a run in the background",
         request=RunBody,
-        responses={200: RunStarted, 400: BAD_REQUEST, 404: NOT_FOUND, 422: INVALID},
+        responses={200: RunStarted, 400: BAD_REQUEST, 404: NOT_FOUND, 409: CONFLICT, 422: INVALID},
     ),
 )
 class RunViewSet(GenericViewSet[Run]):
@@ -56,6 +56,7 @@ class RunViewSet(GenericViewSet[Run]):
             (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, description=STREAM),
             400: BAD_REQUEST,
             404: NOT_FOUND,
+            409: CONFLICT,
             422: INVALID,
         },
     )

@@ -212,3 +212,41 @@ class FakeOpenAI(Service):
         urllib.request.urlopen(
             urllib.request.Request(f"http://127.0.0.1:{self.port}/_requests", method="DELETE")
         ).close()
+
+
+class FakeToolServices(Service):
+    """`tests/fakes/tool_services.py` as a process. Its module says which words script which answer."""
+
+    PROGRAM = Path(__file__).parent / "fakes" / "tool_services.py"
+
+    def __init__(self) -> None:
+        super().__init__("tools")
+        self.start(
+            [sys.executable, str(self.PROGRAM), "--port", str(self.port)], lambda: accepts_connections(self.port)
+        )
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """What the setting `TOOL_URLS` is set to."""
+        paths = {
+            "wikipedia": "wikipedia",
+            "arxiv": "arxiv",
+            "pubmed": "pubmed",
+            "search_tavily": "tavily",
+            "you_search": "you",
+            "ddg_search": "ddg/",
+            "dall_e": "openai",
+        }
+        return {key: f"http://127.0.0.1:{self.port}/{path}" for key, path in paths.items()}
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests since the start or the last `forget()`, oldest first, as the program describes them."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests") as response:
+            requests: list[dict[str, Any]] = json.load(response)
+            return requests
+
+    def forget(self) -> None:
+        """Forget the requests so far."""
+        urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{self.port}/_requests", method="DELETE")
+        ).close()

@@ -40,15 +40,27 @@ MessageType = Annotated[str, AfterValidator(_known_type)]
 MessageId = Annotated[Name, StringConstraints(min_length=1)]
 
 
-# What a block with data must hold, by its `source_type`.
+# What a block with data must hold, by its `source_type`, as LangChain once wrote it.
 _SOURCE_FIELDS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
+# Where a block of these types has its data today; for base64 it must say of what kind it is.
+_MEDIA_TYPES = {"image", "audio", "video", "file"}
+_MEDIA_FIELDS = ("base64", "url", "file_id", "data", "source", "file", "text")
 
 
 def _whole_block(block: dict[str, Any]) -> dict[str, Any]:
     """Refuse a block that no model could be sent, and that would make every later run of the thread fail."""
-    needed = "text" if block.get("type") == "text" else _SOURCE_FIELDS.get(str(block.get("source_type")))
-    if not isinstance(block.get("type"), str):
+    kind = block.get("type")
+    needed = "text" if kind == "text" else _SOURCE_FIELDS.get(str(block.get("source_type")))
+    if not isinstance(kind, str):
         needed = "type"
+    elif kind == "image_url" and not isinstance(block.get("image_url"), dict):
+        raise PydanticCustomError("content_block", "This content block needs an object image_url")
+    elif kind == "image_url" and not isinstance(block["image_url"].get("url"), str):
+        raise PydanticCustomError("content_block", "The image_url of this content block needs a string url")
+    elif kind in _MEDIA_TYPES and not block.keys() & {*_MEDIA_FIELDS}:
+        raise PydanticCustomError("content_block", "This content block needs base64 or a url")
+    elif kind in _MEDIA_TYPES and "base64" in block:
+        needed = "mime_type"
     if needed and not isinstance(block.get(needed), str):
         raise PydanticCustomError("content_block", "This content block needs a string {field}", {"field": needed})
     return block
@@ -158,15 +170,17 @@ class MessageBody(BaseModel):
 
 
 def _tool_call(call: ToolCallBody | OpenAIToolCallBody) -> dict[str, Any]:
+    # Without an id nothing could answer or approve it.
+    call_id = call.id or f"call_{uuid.uuid4().hex}"
     if isinstance(call, ToolCallBody):
-        return call.model_dump()
+        return {**call.model_dump(), "id": call_id}
     try:
         args = json.loads(call.function.arguments or "{}")
     except json.JSONDecodeError as exc:
         raise PydanticCustomError("json_invalid", "A tool call's arguments are not JSON") from exc
     if not isinstance(args, dict):
         raise PydanticCustomError("dict_type", "A tool call's arguments should be a JSON object")
-    return {"name": call.function.name, "args": args, "id": call.id, "type": "tool_call"}
+    return {"name": call.function.name, "args": args, "id": call_id, "type": "tool_call"}
 
 
 Message = Annotated[MessageBody, AfterValidator(lambda body: body.as_message())]

@@ -1,6 +1,6 @@
 """Message rows: how they are written and read. Knows nothing of LangChain."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -9,8 +9,11 @@ from opengpts.errors import Conflict, NotFound
 from threads import statements
 from threads.message_codec import EncodedMessage
 from threads.models import Message, Thread
-from threads.positions import Ranges, covering
+from threads.positions import Ranges, covering, to_ranges
 from threads.transactions import Statement, Transaction
+
+# Messages that `newest_first` reads with one query.
+NEWEST = 8
 
 
 class UnknownThread(NotFound):
@@ -83,6 +86,15 @@ def messages_at(thread_id: UUID, ranges: Iterable[list[int]]) -> QuerySet[Messag
 def texts_at(thread_id: UUID, ranges: Ranges) -> dict[int, str]:
     """The wire JSON of the messages at these positions, by position; no query for none."""
     return {position: data for position, data, *_ in read_messages(thread_id, ranges)}
+
+
+def newest_first(thread_id: UUID, positions: Sequence[int]) -> Iterator[str]:
+    """The wire JSON of the messages at these positions from the last one on, read a few at a time as they are taken."""
+    for end in range(len(positions), 0, -NEWEST):
+        some = positions[max(end - NEWEST, 0) : end]
+        texts = texts_at(thread_id, to_ranges(some))
+        # A row that is gone was deleted since the positions were read.
+        yield from (texts[position] for position in reversed(some) if position in texts)
 
 
 _Identity = tuple[str, str, bytes | None]

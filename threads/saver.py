@@ -24,13 +24,13 @@ from opengpts.db import in_database_thread
 from threads import statements, upkeep
 from threads.checkpoint_reader import PAGE, matching, read_tuple, read_tuples
 from threads.known_messages import KnownMessages
-from threads.message_codec import serializer
 from threads.models import Checkpoint, CheckpointWrite
 from threads.pending import next_nodes
 from threads.references import Held, split
 from threads.rows import UnknownThread
 from threads.save_queue import SaveQueue
 from threads.saving import RowToSave, Save
+from threads.serializing import Serializer
 from threads.transactions import Statement
 
 
@@ -44,7 +44,7 @@ class DjangoSaver(BaseCheckpointSaver[int]):
 
     def __init__(self, *, writer: Statement | None = None) -> None:
         """`writer` is a query that gives a row as long as this saver may write; after that `NotTheirs` is raised."""
-        super().__init__(serde=serializer())
+        super().__init__(serde=Serializer())
         self._known = KnownMessages()
         self._writer = writer
         self._queue = SaveQueue(self._known, writer)

@@ -3,17 +3,20 @@
 LangChain and LangGraph are not imported with this module (see `threads.message_codec`).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 
 from opengpts.errors import NotFound
 from threads.models import Checkpoint, Message, Thread
+from threads.pending import is_waiting, last_step, open_calls
 from threads.positions import Ranges, to_positions
-from threads.rows import messages_at, texts_at
+from threads.rows import messages_at, newest_first, texts_at
 from threads.statements import find_state
 
 if TYPE_CHECKING:
@@ -34,6 +37,24 @@ class State:
     messages: list[str] = field(default_factory=list)
     next: list[str] = field(default_factory=list)
     checkpoint_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a thread stands, as far as its newest messages tell.
+
+    `next` are the nodes to run, `calls` the tool calls of the newest answer that have no result, whatever the reason.
+    `newest` is the type of the last message; None for a thread without messages.
+    """
+
+    next: list[str] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    newest: str | None = None
+
+    @property
+    def waiting(self) -> list[dict[str, Any]]:
+        """The tool calls that wait for a person to decide on them, in order; none where the thread does not wait."""
+        return self.calls if is_waiting(self.next) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,19 @@ def read_state(*, thread: Thread, checkpoint_id: str | None = None) -> State:
     newest_id, next_nodes, references = found
     ranges = _conversation(references)
     return State(_texts(ranges, texts_at(thread.pk, ranges)), next_nodes, newest_id)
+
+
+def read_step(*, thread: Thread) -> Step:
+    """What the thread has left to do, read from its last few messages however long it is; two queries."""
+    found = find_state(thread.pk, None)
+    if found is None:
+        return Step()
+    _, next_nodes, references = found
+    texts = newest_first(thread.pk, to_positions(_conversation(references)))
+    newest = next(map(json.loads, texts), None)
+    if newest is None:
+        return Step(next_nodes)
+    return Step(next_nodes, open_calls(*last_step(chain([newest], map(json.loads, texts)))), newest["type"])
 
 
 def read_history(*, thread: Thread, limit: int, before: str | None = None) -> list[HistoryEntry]:
@@ -109,8 +143,10 @@ def append_messages(*, thread: Thread, messages: "Sequence[BaseMessage | dict[st
 
     A message may be a dict, in the form of the API.
 
-    Nothing is left to run after it: a run with no new messages answers the last one. Messages without
-    id get one; a `RemoveMessage` removes. Whoever calls sees to it that no run goes on in the thread,
+    Nothing is left to run after it: a run with no new messages answers the last one. Only a thread that waits for a
+    decision on tool calls goes on waiting where all the messages are about these: the AI message of the same id with
+    other calls, or results of them. Calls that are open when something else is said get a result that says so.
+    Messages without id get one; a `RemoveMessage` removes. Whoever calls sees to it that no run goes on in the thread,
     which would not see them. Raises `Invalid` for a dict that is no message and for the removal of a
     message that is not there, `UnknownThread` for a thread that was deleted meanwhile, `UnstorableMessage`.
     """

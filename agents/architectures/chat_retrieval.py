@@ -14,17 +14,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agents.catalogue import ModelEntry
 from agents.config import AgentConfig
-from agents.conversation import (
-    Conversation,
-    estimated_tokens,
-    new_id,
-    newest_that_fit,
-    spoken,
-    with_prompt,
-)
-from agents.retrieval import Retriever, RunContext
+from agents.context_window import estimated_tokens, newest_that_fit
+from agents.conversation import Conversation, new_id, readable, spoken, with_prompt
+from agents.language_models.model_entry import ModelEntry
+from agents.retrieval import Retriever, RunContext, passages
+from agents.tools.toolset import NO_TOOLS, Toolset
 
 TOOL_NAME = "retrieval"
 # Documents take at most this part of the context window; the conversation and the answer have the rest.
@@ -40,7 +35,8 @@ Reply with the query alone.
 ANSWER_PROMPT = """\
 {instructions}
 
-Answer from the documents below and from nothing else. If they do not hold the answer, say so.
+Answer from the documents below and from nothing else. If they do not hold the answer, say so. \
+Name the source of what you say, as it stands before each document.
 
 {documents}"""
 
@@ -51,14 +47,17 @@ No documents were found for this message. Talk with the user as usual. \
 If they ask about documents or files, say that nothing was found."""
 
 
-def build(config: AgentConfig, model: BaseChatModel, entry: ModelEntry) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build(
+    config: AgentConfig, model: BaseChatModel, entry: ModelEntry, toolset: Toolset = NO_TOOLS
+) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph, without a checkpointer. It searches with the retriever of the run's `RunContext`."""
     # The user sees the query in the tool call; its tokens are no part of the answer.
     hidden = model.with_config(tags=[TAG_NOSTREAM])
 
     async def invoke_retrieval(state: Conversation, runtime: Runtime[RunContext]) -> dict[str, Any]:
         said = spoken(state["messages"])
-        if _is_first_turn(said) or await _retriever(runtime).is_empty():
+        # A model that cannot use tools answers when it is asked for a query: it searches better with what was said.
+        if _is_first_turn(said) or not entry.can_use_tools or await _retriever(runtime).is_empty():
             query = _last_question(said)
         else:
             reply = await hidden.ainvoke(_query_request(said, entry))
@@ -71,13 +70,13 @@ def build(config: AgentConfig, model: BaseChatModel, entry: ModelEntry) -> Compi
         assert isinstance(message, AIMessage)
         call = message.tool_calls[0]
         found = await _retriever(runtime)(call["args"]["query"])
-        content: list[str | dict[Any, Any]] = [document.model_dump() for document in found]
+        content: list[str | dict[Any, Any]] = [document.model_dump(mode="json") for document in found]
         return {"messages": [ToolMessage(content, id=new_id(), name=TOOL_NAME, tool_call_id=call["id"])]}
 
     async def response(state: Conversation) -> dict[str, Any]:
         found = [Document(**item) for item in state["messages"][-1].content if isinstance(item, dict)]
         system = answer_prompt(config.system_message, found, entry)
-        said = newest_that_fit(spoken(state["messages"]), entry, system=system)
+        said = newest_that_fit(readable(spoken(state["messages"]), entry), entry, system=system)
         return {"messages": [await model.ainvoke(with_prompt(system, said))]}
 
     graph = StateGraph(Conversation, context_schema=RunContext)
@@ -95,7 +94,8 @@ def answer_prompt(instructions: str, found: list[Document], entry: ModelEntry) -
     """The system message of the answer: the assistant's own, and as many of the documents as there is room for."""
     if not found:
         return NOTHING_FOUND_PROMPT.format(instructions=instructions).strip()
-    texts = [document.page_content for document in found]
+    # A model that cannot use tools is a small one: beside the best passage the others only confuse it.
+    texts = passages(found if entry.can_use_tools else found[:1])
     if entry.context_window is not None:
         room = entry.context_window * DOCUMENTS_SHARE
         kept: list[str] = []

@@ -6,13 +6,16 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.catalogue import ModelEntry
 from agents.config import AgentConfig
 from agents.conversation import Conversation, history, with_prompt
+from agents.language_models.model_entry import ModelEntry
 from agents.retrieval import RunContext
+from agents.tools.toolset import NO_TOOLS, Toolset
 
 
-def build(config: AgentConfig, model: BaseChatModel, entry: ModelEntry) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build(
+    config: AgentConfig, model: BaseChatModel, entry: ModelEntry, toolset: Toolset = NO_TOOLS
+) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph, without a checkpointer."""
 
     async def chatbot(state: Conversation) -> dict[str, Any]:

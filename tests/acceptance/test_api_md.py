@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from agents import local_model
+from agents.language_models import local_model
 from tests.acceptance.api_md import Example, agent_config, examples
 from tests.databases import new_database
 from tests.live_client import LiveClient

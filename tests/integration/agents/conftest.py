@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from agents import graphs
 from agents.config import parse_config
+from agents.language_models.builtin_models import DEFAULT_LABEL
+from agents.language_models.catalogue import MODELS
 from agents.retrieval import RunContext
 from tests.services import FakeOpenAI
 
@@ -55,7 +57,8 @@ class Thread:
 
     def become(self, **configurable: Any) -> None:
         """Change the assistant."""
-        graph = graphs.graph_for(parse_config({"configurable": configurable}))
+        config = parse_config({"configurable": configurable})
+        graph = graphs.graph_for(config, MODELS[config.model or DEFAULT_LABEL])
         self.graph = graph.copy(update={"checkpointer": self.saver})
 
     async def run(self, *texts: str) -> Streamed:

@@ -1,17 +1,26 @@
 """What each architecture sends to its model, streams and stores."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
+from openai import BadRequestError
 
-from agents.architectures import agent
-from agents.catalogue import LOCAL_LABEL, MODELS
-from agents.chat_models import build_model
+from agents.architectures import agent, chat_retrieval
 from agents.config import parse_config
+from agents.context_window import BYTES_PER_TOKEN
+from agents.language_models.builtin_models import DEFAULT_LABEL, LOCAL_LABEL
+from agents.language_models.catalogue import MODELS
+from agents.language_models.chat_models import build_model
+from agents.language_models.model_errors import TOO_LONG, explain
 from agents.retrieval import RunContext
+from agents.tools.retrieval import retrieval
+from agents.tools.toolset import Toolset
+from tests.fakes.tools import dump
 from tests.integration.agents.conftest import Thread, ThreadMaker
 from tests.services import FakeOpenAI
 
@@ -77,7 +86,7 @@ async def test_the_model_that_the_label_names_is_asked(thread: ThreadMaker, open
     await thread(**{"type==agent/agent_type": "GPT 4 Turbo"}).run("hi")
     await thread().run("hi")
     requests = openai.requests()
-    assert [request["body"]["model"] for request in requests] == ["gpt-4o", "gpt-4-turbo", "gpt-3.5-turbo"]
+    assert [request["body"]["model"] for request in requests] == ["gpt-6-luna", "gpt-6.1-sol", "gpt-6.1-terra"]
     assert {request["authorization"] for request in requests} == {"Bearer a-key"}
     assert all(request["body"]["stream"] for request in requests)
 
@@ -128,32 +137,41 @@ async def test_a_run_on_an_empty_thread_asks_the_model_all_the_same(
     assert [[role for role, _ in conversation] for conversation in sent(openai)] == [["system"]]
 
 
-async def test_a_notice_says_once_why_tools_did_not_act(thread: ThreadMaker, openai: FakeOpenAI) -> None:
-    talk = thread(**{"type==agent/tools": ["Wikipedia", {"type": "arxiv", "config": {}}]})
-    first = await talk.run("one")
-    second = await talk.run("two")
-    assert shape(await talk.messages()) == [
+async def test_a_notice_says_what_does_not_act_and_only_what_is_new(openai: FakeOpenAI) -> None:
+    saver = InMemorySaver()
+
+    async def run(text: str, *problems: str) -> list[BaseMessage]:
+        graph = agent.build(
+            parse_config({}), build_model(MODELS[DEFAULT_LABEL]), MODELS["GPT 4o"], Toolset(problems=problems)
+        )
+        graph = graph.copy(update={"checkpointer": saver})
+        said = await graph.ainvoke({"messages": [("user", text)]}, {"configurable": {"thread_id": "t"}})
+        return list(said["messages"])
+
+    await run("one", "Wikipedia is away.", "Arxiv has no key.")
+    await run("two", "Wikipedia is away.", "Arxiv has no key.")
+    await run("three", "Arxiv has no key.")
+    messages = await run("four")
+    assert shape(messages) == [
         ("human", "one"),
-        ("ai", "This version does not run tools yet, so Wikipedia and Arxiv were not used."),
+        ("ai", "Wikipedia is away.\nArxiv has no key."),
         ("ai", "Echo: one"),
         ("human", "two"),
         ("ai", "Echo: two"),
+        ("human", "three"),
+        ("ai", "Arxiv has no key."),
+        ("ai", "Echo: three"),
+        ("human", "four"),
+        ("ai", "Echo: four"),
     ]
-    assert (await talk.messages())[1].additional_kwargs == {"notice": "tools_unsupported"}
-    assert first.order() == [
-        ("messages", "ToolsNotice.before_agent"),
-        ("updates", "ToolsNotice.before_agent"),
-        ("messages", "model"),
-        ("updates", "model"),
-    ]
-    assert second.events[0] == ("updates", "ToolsNotice.before_agent", None)
+    assert messages[1].additional_kwargs == {"notice": "tools_unavailable"}
     assert [role for role, _ in sent(openai)[1]] == ["system", "user", "assistant", "user"]
     assert "tools" not in openai.requests()[0]["body"]
 
 
 async def test_the_local_model_is_named_as_the_reason(openai: FakeOpenAI) -> None:
     config = parse_config({"configurable": {"type==agent/tools": ["Wikipedia"]}})
-    graph = agent.build(config, build_model(None), MODELS[LOCAL_LABEL])
+    graph = agent.build(config, build_model(MODELS[DEFAULT_LABEL]), MODELS[LOCAL_LABEL])
     answer = await graph.ainvoke({"messages": [("user", "hi")]})
     assert answer["messages"][1].content == "SmolLM2 135M (local) cannot use tools, so Wikipedia was not used."
 
@@ -192,7 +210,7 @@ async def test_retrieval_answers_from_the_documents(thread: ThreadMaker, openai:
     [[(role, prompt), question]] = sent(openai)
     assert (role, question) == ("system", ("user", "the capital?"))
     assert prompt.startswith("S.\n\nAnswer from the documents")
-    assert prompt.endswith(DOCUMENT.page_content)
+    assert prompt.endswith(f"[1] Source: a.txt\n{DOCUMENT.page_content}")
     assert streamed.order() == [
         ("messages", "invoke_retrieval"),
         ("updates", "invoke_retrieval"),
@@ -221,10 +239,30 @@ async def test_a_later_query_is_thought_of_out_of_sight(thread: ThreadMaker, ope
 
 
 async def test_documents_take_no_more_than_their_share(thread: ThreadMaker, openai: FakeOpenAI) -> None:
-    shelf = Shelf(*(Document(f"{number} {'x' * 9000}") for number in range(9)))
+    # Each is about a fifth of the model's window, and their share is the half of it.
+    window = MODELS[DEFAULT_LABEL].context_window or 0
+    shelf = Shelf(*(Document(f"{number} {'x' * (window // 5 * BYTES_PER_TOKEN)}") for number in range(9)))
     await thread(RunContext(retriever=shelf), type="chat_retrieval").run("q")
     [[(_, prompt), _]] = sent(openai)
     assert [number for number in range(9) if f"{number} xxx" in prompt] == [0, 1]
+
+
+async def test_the_retrieval_tool_searches_and_names_its_sources(openai: FakeOpenAI) -> None:
+    config = parse_config({"configurable": {"type==agent/retrieval_description": "My files."}})
+    graph = agent.build(config, build_model(MODELS[DEFAULT_LABEL]), MODELS["GPT 4o"], Toolset((retrieval,)))
+    shelf = Shelf(
+        Document("one", metadata={"source": "a.pdf", "page": 3}),
+        Document("two", metadata={"source": "b.md", "section": "Rivers"}),
+        Document("three"),
+    )
+    asked: Any = {"messages": [("user", 'TOOL:retrieval {"query": "the capital"}')]}
+    _, _, found, answer = (await graph.ainvoke(asked, context=RunContext(retriever=shelf)))["messages"]
+    assert found.content == "[1] Source: a.pdf, page 3\none\n\n[2] Source: b.md, Rivers\ntwo\n\n[3]\nthree"
+    assert found.artifact == shelf.documents
+    assert answer.content == f"Echo: tool said {found.content}"
+    assert shelf.queries == ["the capital"]
+    assert openai.requests()[0]["body"]["tools"][0]["function"]["description"] == "My files."
+    assert (await graph.ainvoke(asked))["messages"][2].content == "Nothing was found."
 
 
 async def test_a_thread_goes_on_after_its_assistant_changed(thread: ThreadMaker, openai: FakeOpenAI) -> None:
@@ -249,8 +287,20 @@ async def test_a_failed_answer_leaves_a_usable_thread(thread: ThreadMaker, opena
     assert [role for role, _ in sent(openai)[-1]] == ["system", "user", "user"]
 
 
+async def test_a_small_model_writes_no_query_and_reads_one_passage(openai: FakeOpenAI) -> None:
+    shelf = Shelf(DOCUMENT, Document("Dull."))
+    config = parse_config({"configurable": {"type": "chat_retrieval"}})
+    graph = chat_retrieval.build(config, build_model(MODELS[DEFAULT_LABEL]), MODELS[LOCAL_LABEL])
+    said = [("user", "the capital?"), ("ai", "Fredville."), ("user", "and its river?")]
+    await graph.ainvoke({"messages": said}, context=RunContext(retriever=shelf))
+    assert shelf.queries == ["and its river?"]
+    [asked] = sent(openai)
+    assert DOCUMENT.page_content in asked[0][1]
+    assert "Dull." not in asked[0][1]
+
+
 async def test_the_context_window_bounds_what_is_sent(openai: FakeOpenAI) -> None:
-    graph = agent.build(parse_config({}), build_model(None), MODELS[LOCAL_LABEL])
+    graph = agent.build(parse_config({}), build_model(MODELS[DEFAULT_LABEL]), MODELS[LOCAL_LABEL])
     graph = graph.copy(update={"checkpointer": InMemorySaver()})
     config: Any = {"configurable": {"thread_id": "long"}}
     past = [message for turn in range(20) for message in [("user", f"{turn}{'q' * 1500}"), ("ai", "a" * 1500)]]
@@ -260,3 +310,21 @@ async def test_the_context_window_bounds_what_is_sent(openai: FakeOpenAI) -> Non
     assert 10 < len(conversation) < 20
     assert conversation[-1] == ("user", "now")
     assert len(answer["messages"]) == 42  # what is stored stays whole
+
+
+async def test_a_turn_of_big_results_does_not_outgrow_the_model(openai: FakeOpenAI) -> None:
+    entry = replace(MODELS["GPT 4o"], context_window=4000)
+    config = parse_config({"configurable": {"type==agent/system_message": "WINDOW:4000"}})
+    graph = agent.build(config, build_model(MODELS[DEFAULT_LABEL]), entry, Toolset((dump,)))
+    graph = graph.copy(update={"checkpointer": InMemorySaver()})
+    at: Any = {"configurable": {"thread_id": "long"}, "recursion_limit": 20}
+    both = 'TOOL:dump {"size": 20000} TOOL:dump {"size": 9000}'
+    for _ in range(2):
+        answer = await graph.ainvoke({"messages": [("user", both)]}, at)
+    assert [len(m.content) for m in answer["messages"] if isinstance(m, ToolMessage)] == [20_000, 9000] * 2
+    with pytest.raises(GraphRecursionError):
+        await graph.ainvoke({"messages": [("user", 'LOOP:dump {"size": 3000}')]}, at)
+    assert len(openai.requests()) == 14
+    with pytest.raises(BadRequestError) as refused:  # or the model would not have refused anything above
+        await graph.ainvoke({"messages": [("user", "x" * 20_000)]}, at)
+    assert str(explain(refused.value)) == TOO_LONG

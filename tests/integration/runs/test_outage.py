@@ -32,7 +32,7 @@ def start() -> Run | None:
 async def test_it_waits_and_is_tried_again(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.RUN_HEARTBEAT, settings.OPENAI_API_KEY = 0.01, "a-key"
     outage = iter([fail, fail, requeue_run])
-    monkeypatch.setattr(execution, "_begin", fail)
+    monkeypatch.setattr(execution, "begin", fail)
     monkeypatch.setattr(execution, "requeue_run", lambda **of: next(outage)(**of))
     run = await in_database_thread(start)
     for _ in range(MAX_ATTEMPTS - 1):

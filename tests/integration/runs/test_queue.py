@@ -8,6 +8,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from opengpts.errors import OpenGPTsError
+from opengpts.worker import is_dead, worker_id
 from runs.models import Run, RunStatus
 from runs.services import (
     MAX_ATTEMPTS,
@@ -18,7 +19,6 @@ from runs.services import (
     recover_lost_runs,
     requeue_run,
 )
-from runs.worker import is_dead, worker_id
 from tests.client import APIClient
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_runs_of_a_thread_go_one_after_the_other_in_order(thread: str) -> None:
     assert claim_run() == second
 
 
-@pytest.mark.parametrize("worker", [DEAD, ELSEWHERE])
+@pytest.mark.parametrize("worker", [DEAD, ELSEWHERE], ids=["dead", "elsewhere"])
 def test_a_run_waits_for_an_older_one_of_another_process(thread: str, worker: str) -> None:
     first, second = post_run(thread), post_run(thread)
     Run.objects.filter(pk=first.pk).update(worker=worker)

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
 
 from opengpts.db import in_database_thread
 from opengpts.errors import Conflict, Invalid, NotFound
@@ -15,7 +15,7 @@ from threads.message_codec import encode_message
 from threads.models import Checkpoint, Message, Thread
 from threads.rows import UnknownThread
 from threads.saver import DjangoSaver
-from threads.state import State, append_messages, messages_of_thread, read_history, read_state
+from threads.state import State, Step, append_messages, messages_of_thread, read_history, read_state, read_step
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,6 +37,21 @@ def test_an_empty_thread(thread: Thread, django_assert_num_queries: Any) -> None
         assert read_state(thread=thread) == State([], [], None)
     assert read_history(thread=thread, limit=10) == []
     assert messages_of_thread(thread) == []
+
+
+def test_a_step_is_read_from_the_end_of_a_long_thread(thread: Thread, django_assert_max_num_queries: Any) -> None:
+    assert read_step(thread=thread) == Step([], [], None)
+    append_messages(thread=thread, messages=[HumanMessage(str(n), id=str(n)) for n in range(300)])
+    assert read_step(thread=thread) == Step([], [], "human")
+    calls = [{"name": "add", "args": {}, "id": str(n), "type": "tool_call"} for n in range(12)]
+    results = [ToolMessage("3", tool_call_id=str(n)) for n in range(1, 12)]
+    append_messages(thread=thread, messages=[AIMessage("", tool_calls=calls), *results])
+    with django_assert_max_num_queries(3):
+        step = read_step(thread=thread)
+    assert ([call["id"] for call in step.calls], step.waiting, step.newest) == (["0"], [], "tool")
+    texts = Message.objects.filter(thread=thread, position__lt=200)
+    texts.update(data="not JSON: whoever reads this far fails")
+    assert read_step(thread=thread) == step
 
 
 async def test_the_state_is_what_the_graph_says(thread: Thread, echo: Echo, run: Run) -> None:

@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, FunctionMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agents.catalogue import LOCAL_LABEL, MODELS
-from agents.conversation import (
+from agents.context_window import (
     ANSWER_TOKENS,
+    CUT_OFF,
+    LEFT_OUT,
+    MEDIA_TOKENS,
+    RESULT_SHARE,
     estimated_tokens,
-    has_notice,
-    history,
+    message_tokens,
     newest_that_fit,
-    notice,
-    spoken,
-    with_tool_calls,
 )
+from agents.conversation import history, notice, spoken, told, with_tool_calls
+from agents.language_models.builtin_models import LOCAL_LABEL
+from agents.language_models.catalogue import MODELS
 
 pytestmark = pytest.mark.once
 
@@ -45,9 +47,10 @@ def test_what_was_said_goes_to_every_model() -> None:
 def test_notices_are_for_people() -> None:
     thread = [HumanMessage("q"), notice("tools_unsupported", "no tools"), AIMessage("a")]
     assert shape(spoken(thread)) == shape(with_tool_calls(thread)) == [("human", "q"), ("ai", "a")]
-    assert has_notice(thread, "tools_unsupported")
-    assert not has_notice(thread, "other")
-    assert not has_notice(spoken(thread), "tools_unsupported")
+    assert told(thread, "tools_unsupported") == "no tools"
+    assert told([*thread, notice("tools_unsupported", "again")], "tools_unsupported") == "again"
+    assert told(thread, "other") is None
+    assert told(spoken(thread), "tools_unsupported") is None
 
 
 def test_a_model_without_tools_gets_the_text_alone() -> None:
@@ -140,3 +143,114 @@ def test_a_call_and_its_result_stay_together() -> None:
 
 def test_bytes_are_counted_and_not_letters() -> None:
     assert estimated_tokens("漢" * 100) > 2.5 * estimated_tokens("k" * 100)
+
+
+def step(number: int, *sizes: int) -> list[BaseMessage]:
+    """An answer with calls, and results of so many characters."""
+    ids = [f"{number}.{place}" for place in range(len(sizes))]
+    return [call(*ids), *(result(call_id, "r" * size) for call_id, size in zip(ids, sizes, strict=True))]
+
+
+def total(messages: list[BaseMessage]) -> int:
+    return sum(map(message_tokens, messages))
+
+
+def contents(messages: list[BaseMessage]) -> list[Any]:
+    return [message.content for message in messages if isinstance(message, ToolMessage)]
+
+
+def test_a_turn_with_small_results_is_left_alone() -> None:
+    turn = [HumanMessage("q"), *step(1, 300, 300)]
+    assert newest_that_fit(turn, window(2000), system="") == turn
+
+
+def test_one_result_has_a_share_of_the_window_at_most() -> None:
+    entry = window(7000)
+    turn = [HumanMessage("q"), *step(1, 90_000)]
+    sent = newest_that_fit([*TURN, *turn], entry, system="")
+    [kept] = contents(sent)
+    assert kept.endswith(CUT_OFF)
+    assert 0.9 < message_tokens(sent[-1]) / (RESULT_SHARE * entry.context_window) <= 1
+    assert contents(turn) == ["r" * 90_000]
+
+
+def test_results_of_earlier_steps_go_first_and_of_them_the_biggest() -> None:
+    turn = [HumanMessage("q"), *step(1, 1000, 2000), *step(2, 1500), *step(3, 2000)]
+    sent = newest_that_fit(turn, window(2000), system="")
+    assert contents(sent) == ["r" * 1000, LEFT_OUT, "r" * 1500, "r" * 2000]
+    sent = newest_that_fit(turn, window(1400), system="")
+    assert [content == LEFT_OUT for content in contents(sent)] == [False, True, True, False]
+
+
+def test_the_last_step_shares_what_room_there_is() -> None:
+    entry = window(3000)
+    turn = [HumanMessage("q"), *step(1, 9000), *step(2, *[9000] * 8)]
+    sent = newest_that_fit(turn, entry, system="")
+    assert total(sent) <= 3000
+    first, *last = contents(sent)
+    assert first == LEFT_OUT
+    assert {len(content) for content in last} == {len(last[0])}
+    assert all(content.startswith("rrr") and content.endswith(CUT_OFF) for content in last)
+    assert [type(message) for message in sent] == [type(message) for message in turn]
+
+
+def test_the_tools_take_their_room() -> None:
+    thread = [*TURN, *TURN]
+    entry = window(TURN_TOKENS * 2 + SYSTEM_TOKENS)
+    assert newest_that_fit(thread, entry, system="") == thread
+    assert newest_that_fit(thread, entry, system="", reserved=10) == TURN
+
+
+IMAGES: list[Any] = [
+    {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'A' * 100_000}"}},
+    {"type": "image", "base64": "A" * 100_000, "mime_type": "image/png"},
+    {"type": "image", "source_type": "base64", "data": "A" * 100_000, "mime_type": "image/png"},
+]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_counts_as_one_and_reaches_the_model(image: Any) -> None:
+    asked = HumanMessage([{"type": "text", "text": "what is this?"}, image])
+    assert MEDIA_TOKENS < message_tokens(asked) < MEDIA_TOKENS + 30
+    assert history([asked], GPT, system="") == [asked]
+    assert spoken([asked]) == [asked]
+    for blind in (LOCAL, replace(GPT, can_see_images=False)):
+        [seen] = history([asked], blind, system="")
+        assert seen.content == "what is this?\n\n[image]"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"type": "image_url", "image_url": {"url": "http://169.254.169.254/x.png"}},
+        {"type": "image_url", "image_url": "/etc/passwd"},
+        {"type": "image", "url": "https://example.org/x.png"},
+        {"type": "image", "source_type": "url", "url": "https://example.org/x.png"},
+    ],
+)
+def test_a_file_at_an_address_is_not_for_a_package_that_would_fetch_it(named: Any) -> None:
+    asked = HumanMessage([{"type": "text", "text": "what is this?"}, named, IMAGES[0]])
+    [seen] = history([asked], MODELS["GEMINI"], system="")
+    assert seen.content == [asked.content[0], {"type": "text", "text": "[image]"}, IMAGES[0]]
+    assert history([asked], GPT, system="") == [asked]
+
+
+def test_an_image_in_a_result_is_not_sent_as_text() -> None:
+    sent = with_tool_calls([HumanMessage("q"), call("1"), result("1", [{"type": "text", "text": "a map"}, IMAGES[1]])])
+    assert contents(sent) == ["a map\n\n[image]"]
+
+
+REASONED: list[Any] = [{"type": "reasoning", "reasoning": "hm", "index": 0}, {"type": "text", "text": "Let me look."}]
+
+
+def test_reasoning_goes_back_in_the_turn_that_runs_and_later_no_more() -> None:
+    calling = AIMessage(REASONED, tool_calls=call("1").tool_calls, response_metadata={"model_provider": "openai"})
+    turn = [HumanMessage("q"), calling, result("1")]
+    assert with_tool_calls(turn)[1] == calling
+    later = with_tool_calls([*turn, AIMessage(REASONED), HumanMessage("q2")])
+    assert [message.content for message in later] == ["q", "Let me look.", "found", "Let me look.", "q2"]
+
+
+def test_results_are_found_however_many_were_posted() -> None:
+    thread = [HumanMessage("q"), call("1", "2"), result("1", "one"), result("1", "again"), result("2", "two")]
+    assert shape(with_tool_calls(thread))[2:] == [("tool", "one"), ("tool", "two")]

@@ -102,3 +102,9 @@ def test_how_a_run_ends() -> None:
     assert [name for name, _ in names] == ["data", "error", "end"]
     assert names[1][1] == {"status_code": 502, "message": "No.", "code": "model_failed"}
     assert projection.ended
+
+
+def test_artifacts_are_not_streamed() -> None:
+    found = {"type": "tool", "content": "4", "id": "t1", "tool_call_id": "c1", "artifact": ["large"]}
+    [(_, data)] = decode(OpenGPTsProjection().project([update("tools", found)]))
+    assert data == {"messages": [{**found, "artifact": None}]}

@@ -55,6 +55,8 @@ def test_what_the_api_shows_can_be_sent_back() -> None:
         {"type": "text", "text": "x"},
         {"type": "image_url", "image_url": {"url": "http://example.org/x.png"}},
         {"type": "image", "source_type": "base64", "data": "aa", "mime_type": "image/png"},
+        {"type": "image", "base64": "aa", "mime_type": "image/png"},
+        {"type": "image", "url": "http://example.org/x.png"},
         {"type": "Document", "page_content": "x", "metadata": {}},
     ],
 )
@@ -101,6 +103,10 @@ def test_removals_only_where_they_are_taken() -> None:
         ([{"type": "human", "content": [{"type": "text"}]}], ["body", 0, "content"]),
         ([{"type": "human", "content": [{"type": "image", "source_type": "base64"}]}], ["body", 0, "content"]),
         ([{"type": "human", "content": [{"type": ["x"], "source_type": {}}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "image_url", "image_url": "x"}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "image_url", "image_url": {}}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "image"}]}], ["body", 0, "content"]),
+        ([{"type": "human", "content": [{"type": "image", "base64": "aa"}]}], ["body", 0, "content"]),
         ([{"type": "human", "content": "x", "id": 5}], ["body", 0, "id"]),
         ([{"type": "human", "content": "x", "id": "a\0"}], ["body", 0, "id"]),
         ([{"type": "human", "content": "x", "id": "i" * 256}], ["body", 0, "id"]),
@@ -113,3 +119,10 @@ def test_what_is_no_message_is_refused_where_it_stands(value: Any, loc: list[Any
     with pytest.raises(Invalid) as caught:
         parse_messages(value, "body")
     assert caught.value.details[0]["loc"][: len(loc)] == loc
+
+
+@pytest.mark.parametrize("call_id", [{}, {"id": None}, {"id": ""}])
+def test_a_tool_call_has_an_id(call_id: dict[str, Any]) -> None:
+    call = {"name": "f", "args": {}, **call_id}
+    (message,) = parse_messages([{"type": "ai", "content": "", "tool_calls": [call, call]}], "body")
+    assert len({call["id"] for call in message["tool_calls"] if call["id"]}) == 2
