@@ -2,10 +2,11 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 
 from accounts.models import User
+from opengpts.admin import DeletedWhole
 
 
 @admin.register(User)
-class APIUserAdmin(UserAdmin):
+class APIUserAdmin(DeletedWhole, UserAdmin):
     """Users: staff with a password, and the identities that API clients came with."""
 
     list_display = ["username", "kind", "is_active", "date_joined", "last_login"]

@@ -28,6 +28,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class DeletedWhole(admin.ModelAdmin):
+    """Rows that go with all that is theirs: also with what the server alone writes, and nobody deletes by itself."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        written_by_server = {
+            str(model._meta.verbose_name)
+            for model, registered in self.admin_site._registry.items()
+            if isinstance(registered, ReadOnlyAdmin)
+        }
+        return to_delete, counts, set(lacking) - written_by_server, protected
+
+
 def pretty(value: Any) -> SafeString:
     """A JSON value for people to read. Everything in it is escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,13 +1,15 @@
-"""The ASGI application: HTTP by Django and Channels, and the runs' executor beside them."""
+"""The ASGI application: HTTP by Django and Channels, and beside them what does runs and reads documents."""
 
 import os
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opengpts.settings.production")
 
-
 from opengpts.gate import refuse_at_gate
-from opengpts.routing import http
+from opengpts.routing import http  # sets Django up, which the others need
+
+# isort: split
+from knowledge.worker import worker
 from opengpts.stopping import watch_signals
 from runs.executor import executor
 
@@ -15,13 +17,14 @@ from runs.executor import executor
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Serve one connection, or the server's lifespan.
 
-    uvicorn tells when it starts and stops (the lifespan protocol). daphne does not, so the executor also
-    starts with the first request.
+    uvicorn tells when it starts and stops (the lifespan protocol). daphne does not, so what
+    works in the background also starts with the first request.
     """
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
     executor.ensure_started()
+    worker.ensure_started()
     if scope["type"] == "http":
         if not await refuse_at_gate(scope, send):
             await http(scope, receive, send)
@@ -35,8 +38,10 @@ async def _lifespan(receive: Any, send: Any) -> None:
         if message["type"] == "lifespan.startup":
             watch_signals()
             executor.ensure_started()
+            worker.ensure_started()
             await send({"type": "lifespan.startup.complete"})
         else:
+            await worker.stop()
             await executor.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

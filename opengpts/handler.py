@@ -18,7 +18,11 @@ from django.http import JsonResponse
 from django.urls import set_script_prefix
 
 from opengpts.errors import TooLarge
+from opengpts.later import Later
 from opengpts.request_body import Disconnected, receive_body
+
+# Uploads that are taken apart and stored at once. Each takes a thread for seconds, so they have threads of their own.
+UPLOAD_THREADS = 2
 
 
 class ThreadPoolHandler(ASGIHandler):
@@ -28,18 +32,34 @@ class ThreadPoolHandler(ASGIHandler):
         super().__init__()
         self.load_middleware(is_async=False)
         self._threads = ThreadPoolExecutor(settings.REQUEST_THREADS, thread_name_prefix="request")
+        self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request. Once it has been read it is answered to the end, whether or not the client waits."""
+        await self._serve(scope, receive, send, self._threads, "MAX_BODY_BYTES")
+
+    async def take_upload(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """The same for an address that files are uploaded to: what is posted may have INGEST_MAX_REQUEST_BYTES."""
+        if scope["method"] == "POST":
+            await self._serve(scope, receive, send, self._upload_threads, "INGEST_MAX_REQUEST_BYTES")
+        else:
+            await self(scope, receive, send)
+
+    async def _serve(
+        self, scope: dict[str, Any], receive: Any, send: Any, threads: ThreadPoolExecutor, limit: str
+    ) -> None:
         try:
-            body = await receive_body(receive, limit=settings.MAX_BODY_BYTES)
+            body = await receive_body(receive, limit=getattr(settings, limit), setting=limit)
         except Disconnected:
             return
         except TooLarge as exc:
             await self.send_response(JsonResponse({"detail": exc.detail}, status=exc.status), send)
             return
         loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(self._threads, self._answer, scope, body)
+        response = await loop.run_in_executor(threads, self._answer, scope, body)
+        if isinstance(response, Later):
+            outcome = await response.wait()
+            response = await loop.run_in_executor(self._threads, self._finish, response, outcome)
         if response.streaming and not response.is_async:
             response.streaming_content = self._pull(response.streaming_content)
         try:
@@ -58,6 +78,12 @@ class ThreadPoolHandler(ASGIHandler):
         if not response.streaming:
             # Says that the request is over, which frees this thread's connection, where it was used.
             response.close()
+        return response
+
+    def _finish(self, later: Later, outcome: Any) -> Any:
+        response = later.respond(outcome)
+        response._handler_class = self.__class__  # type: ignore[attr-defined]
+        response.close()
         return response
 
     async def _pull(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -37,6 +37,7 @@ class ValidationProblem(BaseModel):
 DELETED = Status
 NOT_FOUND = Problem
 BAD_REQUEST = Problem
+CONFLICT = Problem
 INVALID = ValidationProblem
 
 

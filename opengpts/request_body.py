@@ -13,10 +13,11 @@ class Disconnected(Exception):
     """The client went away before its request was whole."""
 
 
-async def receive_body(receive: Any, *, limit: int) -> IO[bytes]:
+async def receive_body(receive: Any, *, limit: int, setting: str = "MAX_BODY_BYTES") -> IO[bytes]:
     """The body, as a file that the caller closes, read from its start.
 
-    Raises `TooLarge` as soon as more than `limit` bytes have come, `Disconnected` when the client has gone.
+    Raises `TooLarge` as soon as more than `limit` bytes have come, naming the `setting`, `Disconnected` when the
+    client has gone.
     """
     body = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115  (the caller closes it)
     size = 0
@@ -28,7 +29,7 @@ async def receive_body(receive: Any, *, limit: int) -> IO[bytes]:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > limit:
-                raise TooLarge(f"The request body is larger than this server takes: {limit} bytes (MAX_BODY_BYTES).")
+                raise TooLarge(f"The request body is larger than this server takes: {limit} bytes ({setting}).")
             body.write(chunk)
             if not message.get("more_body", False):
                 body.seek(0)

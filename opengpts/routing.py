@@ -9,10 +9,13 @@ django.setup(set_prefix=False)
 from opengpts.handler import ThreadPoolHandler  # noqa: E402  (needs the apps)
 from runs.consumers import RunStreamConsumer  # noqa: E402
 
+_django = ThreadPoolHandler()
+
 http = URLRouter(
     [
         re_path(r"^runs/stream/?$", RunStreamConsumer.as_asgi()),
-        # An ASGI application, which is what URLRouter takes, where Django means a view.
-        re_path(r"", ThreadPoolHandler()),  # type: ignore[arg-type]
+        # ASGI applications, which is what URLRouter takes, where Django means views.
+        re_path(r"^(?:ingest|(?:assistants|threads)/[^/]+/documents)/?$", _django.take_upload),  # type: ignore[arg-type]
+        re_path(r"", _django),  # type: ignore[arg-type]
     ]
 )

@@ -10,6 +10,7 @@ from opengpts import error_responses, health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("assistants.urls")),
     path("", include("threads.urls")),
+    path("", include("knowledge.urls")),
     path("", include("runs.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),

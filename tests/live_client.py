@@ -1,9 +1,13 @@
 """A client of a server that runs as a process: what `requests` sends, as one user of the development cookie."""
 
+import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import requests
+
+Files = Sequence[tuple[str, bytes]]
 
 COOKIE = "opengpts_user_id"
 # Seconds. A run of a test is short; a busy machine is slow.
@@ -37,10 +41,40 @@ class LiveClient:
         response.raise_for_status()
         return response.json()
 
+    def upload(self, path: str, files: Files, **fields: str) -> requests.Response:
+        """Send files, each a name and its bytes, as a form with these fields beside them."""
+        return self("POST", path, files=[("files", file) for file in files], data=fields)
+
+    def ingest(self, files: Files, **ids: str) -> list[list[str]]:
+        """Put files where `assistant_id` or `thread_id` says, and return the ids of their chunks, once they are stored.
+
+        Raises `requests.HTTPError` for an error.
+        """
+        response = self.upload("/ingest", files, config=json.dumps({"configurable": ids}))
+        response.raise_for_status()
+        found: list[list[str]] = response.json()
+        return found
+
+    def wait_for_document(self, document_id: str, *, timeout: float = RUN_TIMEOUT) -> dict[str, Any]:
+        """The document, once it has been read. Raises TimeoutError when it has not within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            document: dict[str, Any] = self.get(f"/documents/{document_id}")
+            if document["status"] not in ("pending", "processing"):
+                return document
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the document has not been read: {document}")
+            time.sleep(0.05)
+
+    def make_assistant(self, **configurable: Any) -> str:
+        """The id of a new assistant of that configuration."""
+        made = self.post("/assistants", {"name": "a", "config": {"configurable": configurable}})
+        return str(made["assistant_id"])
+
     def make_thread(self, **configurable: Any) -> str:
         """The id of a new thread, with a new assistant of that configuration."""
-        assistant = self.post("/assistants", {"name": "a", "config": {"configurable": configurable}})
-        return str(self.post("/threads", {"name": "t", "assistant_id": assistant["assistant_id"]})["thread_id"])
+        assistant_id = self.make_assistant(**configurable)
+        return str(self.post("/threads", {"name": "t", "assistant_id": assistant_id})["thread_id"])
 
     def start_run(self, thread_id: str, *texts: str) -> str:
         """Start a run in the background that adds these human messages; its id."""

@@ -145,3 +145,21 @@ def test_whoever_writes_a_config_sees_which_models_there_are(staff: Client) -> N
 def test_nobody_else_gets_in(thread: str, client: Client, django_user_model: Any) -> None:
     client.force_login(django_user_model.objects.get(username="alice"))
     assert client.get("/admin/threads/thread/").status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["thread", "user"])
+def test_what_nobody_deletes_by_itself_goes_with_its_thread_and_its_user(staff: Client, thread: str, kind: str) -> None:
+    run = Run.objects.latest("created_at")
+    addresses = {
+        "thread": [f"threads/thread/{run.thread_id}", f"threads/thread/{thread}"],
+        "user": [f"accounts/user/{run.owner_id}"],
+    }
+    for address in addresses[kind]:
+        assert staff.post(f"/admin/{address}/delete/", {"post": "yes"}).status_code == 302
+    assert not Message.objects.exists()
+    assert not Run.objects.filter(pk=run.pk).exists()
+
+
+def test_a_message_is_not_deleted_by_itself(staff: Client, thread: str) -> None:
+    message = Message.objects.latest("pk")
+    assert staff.post(f"/admin/threads/message/{message.pk}/delete/", {"post": "yes"}).status_code == 403

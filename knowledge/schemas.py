@@ -1,0 +1,107 @@
+"""The shape of documents on the wire."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from pydantic import BaseModel, RootModel, ValidationError
+from rest_framework import serializers
+
+from knowledge.models import Document, DocumentStatus
+from opengpts.bodies import complaints
+from opengpts.openapi import Complaint
+
+FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+UPLOAD = {"multipart/form-data": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
+INGEST = {
+    "multipart/form-data": {
+        "type": "object",
+        "properties": {
+            "files": FILES,
+            "config": {
+                "type": "string",
+                "description": 'JSON: {"configurable": {"assistant_id": …}}, or thread_id in its place.',
+                "example": '{"configurable": {"assistant_id": "5c0d7a86-9a5b-4c1e-9d6b-0a8f4e1f2c33"}}',
+            },
+        },
+        "required": ["files", "config"],
+    }
+}
+# A bare list, though `Document`s are read in pages: what is uploaded together is answered together.
+UPLOADED = {"type": "array", "items": {"$ref": "#/components/schemas/Document"}}
+
+
+class ChunkIds(RootModel[list[list[str]]]):
+    """For each file, in their order, the ids of its chunks."""
+
+
+class IngestProblem(BaseModel):
+    """What is wrong with the request (a list), or with files in it that cannot be read (a text that names them)."""
+
+    detail: list[Complaint] | str
+
+
+class _Configurable(BaseModel):
+    assistant_id: str | None = None
+    thread_id: str | None = None
+
+
+class IngestConfig(BaseModel):
+    """Where `/ingest` is to put its files: exactly one of the two ids."""
+
+    configurable: _Configurable
+
+
+def parse_config(text: str | None) -> tuple[_Configurable | None, list[dict[str, Any]]]:
+    """The `config` of `/ingest`, or what is wrong with it."""
+    loc = ["body", "config"]
+    if text is None:
+        return None, [{"type": "missing", "loc": loc, "msg": "Field required", "input": None}]
+    try:
+        ids = IngestConfig.model_validate_json(text).configurable
+    except ValidationError as exc:
+        return None, complaints(exc, *loc)
+    if (ids.assistant_id is None) == (ids.thread_id is None):
+        msg = "configurable should have exactly one of assistant_id and thread_id"
+        return None, [{"type": "value_error", "loc": loc, "msg": msg, "input": text}]
+    return ids, []
+
+
+class DocumentErrorSerializer(serializers.Serializer[Any]):
+    """Why a document could not be read."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class DocumentSerializer(serializers.ModelSerializer[Document]):
+    """What a client is shown of a document. One of `assistant_id` and `thread_id` is null; `progress` is in percent."""
+
+    document_id = serializers.UUIDField(source="id", read_only=True)
+    assistant_id = serializers.UUIDField(read_only=True, allow_null=True)
+    thread_id = serializers.UUIDField(read_only=True, allow_null=True)
+    progress = serializers.IntegerField(read_only=True, min_value=0, max_value=100)
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Document
+        fields = [
+            "document_id",
+            "assistant_id",
+            "thread_id",
+            "name",
+            "media_type",
+            "size",
+            "status",
+            "progress",
+            "chunk_count",
+            "error",
+            "created_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(DocumentErrorSerializer(allow_null=True))
+    def get_error(self, document: Document) -> dict[str, str] | None:
+        if document.status != DocumentStatus.FAILED:
+            return None
+        return {"code": document.error_code, "message": document.error_message}
