@@ -41,7 +41,7 @@ class Cost:
 
 def chat_model(base_url: str, *, merging: bool) -> ChatOpenAI:
     """A model as the server makes it, over a transport that merges or does not."""
-    from agents.delta_merging import DeltaMergingTransport
+    from agents.language_models.delta_merging import DeltaMergingTransport
 
     transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(limits=openai.DEFAULT_CONNECTION_LIMITS)
     if merging:
@@ -66,8 +66,9 @@ def model_stream(model: ChatOpenAI) -> Stream:
 
 def graph_stream(model: ChatOpenAI) -> Stream:
     from agents.architectures.chatbot import build
-    from agents.catalogue import DEFAULT_LABEL, MODELS
     from agents.config import AgentConfig
+    from agents.language_models.builtin_models import DEFAULT_LABEL
+    from agents.language_models.catalogue import MODELS
 
     graph = build(AgentConfig(), model, MODELS[DEFAULT_LABEL])
 

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import os
-import secrets
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench._databases import make_database
 
 TURNS = (10, 100, 400)
 # Turns on either side of each, over which bytes are averaged and the median time is taken.
@@ -190,18 +191,6 @@ def measure_in_process(our_url: str, their_url: str) -> Results:
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
     results: Results = json.loads(done.stdout)
     return results
-
-
-def make_database(server_url: str, stack: ExitStack) -> str:
-    """The URL of a new database on a PostgreSQL server; dropped when the stack unwinds."""
-    import psycopg
-    from psycopg import sql
-
-    name = sql.Identifier(database := f"bench_{secrets.token_hex(6)}")
-    server = stack.enter_context(psycopg.connect(server_url, autocommit=True))
-    server.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    stack.callback(server.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-    return f"{server_url.rpartition('/')[0]}/{database}"
 
 
 def print_table(database: str, results: Results) -> None:
