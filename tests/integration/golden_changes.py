@@ -10,6 +10,8 @@ from tests.integration.golden_replay import ANY, JSON, Answer, Change, Replay
 from tests.integration.golden_streams import STREAM
 
 STREAM_TYPE = f"{STREAM}; charset=utf-8"
+# Behind the label that was gpt-3.5-turbo: see `agents.language_models.builtin_models`.
+MODEL_OF_TODAY = "gpt-6.1-terra"
 UNUSED: dict[str, dict[str, Any]] = {"additional_kwargs": {}, "response_metadata": {}}
 
 
@@ -54,6 +56,11 @@ def editing(edit: Any) -> Change:
         return replace(answer, body=body)
 
     return change
+
+
+def refused(status: int, reason: str) -> Change:
+    """An error with this message."""
+    return becomes(status, {"detail": reason})
 
 
 def without_links(body: Any) -> None:
@@ -104,10 +111,17 @@ def metadata_of_today(body: Any) -> None:
                 message |= {**said_by_model(message["content"])}
 
 
-def without_documents(body: Any) -> None:
-    for message in messages_in(body):
-        if isinstance(message["content"], list):
-            message["content"] = []
+def telling_where(answer: Answer, replay: Replay) -> Answer:
+    """With the ids of what each text that was found is of. Which of equal texts comes first is chance."""
+
+    def edit(body: Any) -> None:
+        for message in messages_in(body):
+            for found in message["content"] if isinstance(message["content"], list) else []:
+                namespace = replay.ids.expected(found["metadata"]["namespace"])
+                found["metadata"] |= {"namespace": namespace, "document_id": ANY, "chunk_id": ANY}
+                found["page_content"] = ANY
+
+    return editing(edit)(answer, replay)
 
 
 def without_data(body: Any) -> None:
@@ -148,7 +162,7 @@ def said_by_model(text: str) -> dict[str, Any]:
         "additional_kwargs": {},
         "response_metadata": {
             "finish_reason": "stop",
-            "model_name": "gpt-3.5-turbo",
+            "model_name": MODEL_OF_TODAY,
             "system_fingerprint": "fp_stub",
             "model_provider": "openai",
         },
@@ -156,18 +170,19 @@ def said_by_model(text: str) -> dict[str, Any]:
     }
 
 
-def search(query: str) -> dict[str, Any]:
+def search(query: Any) -> dict[str, Any]:
     call = {"name": "retrieval", "args": {"query": query}, "id": ANY, "type": "tool_call"}
     return {**ai(""), **deepcopy(UNUSED), "tool_calls": [call], "usage_metadata": None}
 
 
-def nothing_found() -> dict[str, Any]:
-    fields = {"content": [], **deepcopy(UNUSED), "type": "tool", "name": "retrieval", "id": ANY}
+def found_some() -> dict[str, Any]:
+    fields = {"content": ANY, **deepcopy(UNUSED), "type": "tool", "name": "retrieval", "id": ANY}
     return {**fields, "tool_call_id": ANY, "artifact": None, "status": "success"}
 
 
-def rag_turn(question: str, answer: str) -> list[dict[str, Any]]:
-    return [human(question), search(question), nothing_found(), ai(answer)]
+def rag_turn(question: str, answer: str, query: Any = None) -> list[dict[str, Any]]:
+    """One turn. The query is the question in the first of a thread; in others the model thinks of it."""
+    return [human(question), search(query or question), found_some(), ai(answer)]
 
 
 def rag_history(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

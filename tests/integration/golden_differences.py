@@ -8,8 +8,8 @@ the value of the cookie, as API.md shows it, where the original made up an id; a
 `{"messages": […]}`, what its own run has said so far, as API.md's loop reads it, where the original sent the bare
 messages of the whole thread and then each one alone. The order of its events and what they come to must be the same.
 
-Not compared, since later versions bring it: what the original answers with `AUTH_TYPE=jwt_local` and to `/ingest`,
-and its streams with tools that act (`sse/interrupt_*`).
+Not compared, since a later version brings it: what the original answers with `AUTH_TYPE=jwt_local`. Its streams of an
+agent that asks before it acts (`sse/interrupt_*`) are compared by `tests.integration.runs.test_golden_interrupts`.
 """
 
 from collections.abc import Iterable
@@ -23,21 +23,22 @@ from tests.integration.golden_changes import (
     echoing,
     editing,
     fails_with,
+    found_some,
     human,
     invalid,
     metadata_of_today,
     model_is_next,
     newest_first,
-    nothing_found,
     nothing_is_next,
     rag_history,
     rag_turn,
+    refused,
     saying,
     search,
     streams,
+    telling_where,
     unknown,
     without_data,
-    without_documents,
     without_links,
 )
 from tests.integration.golden_replay import ANY, Change
@@ -53,7 +54,7 @@ NEWER_LANGCHAIN = "newer LangChain names the provider; every run streams, and as
 AFTERWARDS = "what the original refused has left its messages"
 NO_ECHO = "the first data comes with the first text: there was none"
 SAYS_WHY = "an error says what was wrong, under a code that stays"
-LATER = "a later version brings it: nothing can be ingested yet"
+TELLS_WHERE = "a document found says which it is, for clients that show more than its name"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,13 @@ NAME_TOO_LONG = "String should have at most 255 characters"
 RUN_ACCEPTED = becomes(200, {"status": "ok", "run_id": ANY})
 MESSAGE_TYPES = "Input should be one of 'human', 'ai', 'system', 'tool', 'user', 'assistant'"
 
-_A, _T, _R, _S = "assistants", "threads", "runs_agent_chatbot", "runs_retrieval"
+READ = becomes(200, [[ANY]])
+FORMATS = (
+    "Taken are PDF, Word (docx, doc), Excel (xlsx), PowerPoint (pptx), OpenDocument text (odt), RTF, EPUB, HTML, "
+    "Markdown, CSV, JSON and plain text."
+)
+
+_A, _T, _R, _S, _I = "assistants", "threads", "runs_agent_chatbot", "runs_retrieval", "ingest"
 
 
 def _each(*endings: str) -> list[str]:
@@ -154,9 +161,8 @@ DIFFERENCES = [
     Difference(_R, _agents("state_after_llm_error", "history_after_llm_error", "state_after_run_llm_error"),
                editing(model_is_next), "LangChain's agent of today calls its node model"),
     # Runs of RAGBots
-    Difference(_S, ["ingest", "ingest_thread"], becomes(404, {"detail": "Not Found"}), LATER),
     Difference(_S, ["state_after_first", "state_after_second", "state_after_run", "state_after_run_empty",
-                    "rag_state_after_posts", "rag_run_ok"], editing(without_documents), LATER),
+                    "rag_state_after_posts", "rag_run_ok"], telling_where, TELLS_WHERE),
     Difference(_S, ["rag_run_ok"], editing(metadata_of_today), NEWER_LANGCHAIN),
     Difference(_S, ["state_empty"], editing(lambda body: body.update(values={"messages": []})), FROM_API_MD),
     Difference(_S, ["history_after_first"], becomes(200, rag_history(
@@ -166,7 +172,7 @@ DIFFERENCES = [
     Difference(_S, ["run_list_input"], RUN_ACCEPTED, "every form of input is taken by every type of assistant"),
     Difference(_S, ["state_after_list_input"], becomes(200, {"values": {"messages": [
         *rag_turn("TOKENS:4 list input", "tok0 tok1 tok2 tok3 "),
-        *rag_turn("TOKENS:4 list input", "tok0 tok1 tok2 tok3 "),
+        *rag_turn("TOKENS:4 list input", "tok0 tok1 tok2 tok3 ", ANY),
     ]}, "next": []}), AFTERWARDS),
     Difference(_S, ["run_dict", "run_messages_empty"], editing(lambda body: body.update(run_id=ANY)), RUN_ID),
     Difference(_S, ["state_after_post"], editing(lambda body: body["values"].pop("msg_count")), FROM_API_MD),
@@ -176,10 +182,32 @@ DIFFERENCES = [
     Difference(_S, ["stream_messages_bad_type"],
                invalid("message_type", ["input", "messages", 0, "type"], MESSAGE_TYPES, "zzz"), MADE_RIGHT),
     Difference(_S, ["state_after_llm_error"], becomes(200, {"values": {"messages": [
-        human("FAIL:400"), search("FAIL:400"), nothing_found()]}, "next": ["response"]}),
+        human("FAIL:400"), search("FAIL:400"), found_some()]}, "next": ["response"]}),
         "it was a 500: a failed turn made the thread useless"),
-    Difference(_S, ["stream_after_llm_error"], streams(*rag_turn("TOKENS:1 again", "tok0 ")),
+    Difference(_S, ["stream_after_llm_error"], streams(*rag_turn("TOKENS:1 again", "tok0 ", ANY)),
                "it was a 500: a failed turn made the thread useless"),
+    # Files
+    Difference(_I, ["config_missing", "files_missing", "json_body", "txt_wrong_key"], editing(without_links), NO_LINKS),
+    Difference(_I, ["both_ids", "no_ids"], invalid(
+        "value_error", ["config"], "configurable should have exactly one of assistant_id and thread_id", ANY),
+        MADE_RIGHT),
+    Difference(_I, ["no_configurable"], invalid("missing", ["config", "configurable"], "Field required", {}),
+               MADE_RIGHT),
+    Difference(_I, ["config_not_json"],
+               invalid("json_invalid", ["config"], "Invalid JSON: expected ident at line 1 column 2", "nope"),
+               MADE_RIGHT),
+    Difference(_I, ["bad_uuid"], refused(404, "Assistant not found."), MADE_RIGHT),
+    Difference(_I, ["other_users_public_assistant"], refused(404, "Assistant not found."), HOLE),
+    Difference(_I, [f"fixture_sample.{ending}" for ending in ("docx", "rtf", "odt", "epub")], becomes(200, ANY),
+               "it was a 500; more formats are read"),
+    Difference(_I, ["csv", "md", "noext_multiline", "latin1_txt"], READ,
+               "it was a 500; more formats are read, and any encoding"),
+    Difference(_I, ["good_plus_bad_type"], becomes(200, [[ANY], [ANY]]), "it was a 500; more formats are read"),
+    Difference(_I, ["png"], refused(415, f"a.png: The file is a PNG picture. {FORMATS}"), MADE_RIGHT),
+    Difference(_I, ["bad_pdf"], refused(
+        422, "bad.pdf: The file is not a PDF that can be read: it is damaged or cut short."), MADE_RIGHT),
+    Difference(_I, ["empty_txt"], refused(422, "e.txt: No text was found in this file."),
+               "who uploads a file that nothing can be found in should hear of it"),
 ]
 # fmt: on
 

@@ -19,6 +19,32 @@ from tests.live_client import COOKIE, RUN_TIMEOUT, LiveClient
 from tests.live_server import LiveServer
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+# The ids of chunks, which an upload is answered with, are others each time; how many there are is not.
+UPLOAD = "/ingest"
+# What was in the files that the original was sent, which only their names were written down of. A name may come with
+# its case; SENTENCES is the text that its documents show, as often as makes as many chunks.
+SENTENCES = b"The capital of Freedonia is Fredville. "
+FILES: dict[str, bytes] = {
+    "multi_long/a.txt": SENTENCES * 140,
+    "ingest/a.txt": SENTENCES * 59,
+    "README": b"Read me.",
+    "noext_multiline/README": b"Read me.\n\nThen read on.\n",
+    "e.txt": b"",
+    "a.csv": b"town,river\nFredville,Sylvan\n",
+    "a.md": b"# Freedonia\n\nIts capital is Fredville.\n",
+    "a.png": b"\x89PNG\r\n\x1a\n" + bytes(40),
+    "bad.pdf": b"%PDF-1.4\nthis is no PDF",
+    "l.txt": "Füße, café".encode("latin-1"),
+    "n.txt": b"a\x00b",
+    "sample.html": b"<html><body><h1>Freedonia</h1><p>Its capital is Fredville.</p></body></html>",
+}
+# For formats that nobody writes by hand: documents of the tests.
+SAMPLES = {
+    "sample.docx": "otter.docx",
+    "sample.odt": "library.odt",
+    "sample.epub": "clocks.epub",
+    "sample.rtf": "bicycle.rtf",
+}
 CUT = re.compile(r"…\[\d+ bytes\]$")
 JSON = "application/json"
 # Stands in a changed golden body for any value but null.
@@ -132,7 +158,7 @@ class Replay:
         results = []
         for case in self._cases:
             golden = self._golden(case)
-            ours = self._ask(case["request"], as_it_stands=case["case"] != JSON_STRING)
+            ours = self._ask(case["case"], case["request"])
             self.golden.setdefault(case["case"], golden)
             results.append(self._check(golden, ours, changes(case["case"])))
         return results
@@ -170,6 +196,8 @@ class Replay:
             body, open_levels = summarise(text, known, cut=bool(cut))
         elif answer["content_type"] == JSON:
             body, open_levels = parse_cut(text) if cut else (json.loads(text), 0)
+        if case["request"]["path"] == UPLOAD and answer["status"] == 200:
+            body = [[ANY for _ in ids] for ids in body]
         self._remember_messages(case["request"], body)
         return Answer(answer["status"], self._without_leftovers(body), answer["content_type"], open_levels)
 
@@ -188,18 +216,22 @@ class Replay:
             return body
         return [row for row in body if not is_row(row) or self.ids.is_known(next(iter(row.values())))]
 
-    def _ask(self, request: dict[str, Any], *, as_it_stands: bool) -> Answer:
+    def _ask(self, case: str, request: dict[str, Any]) -> Answer:
         headers = {name: value for name, value in request["headers"].items() if value is not None}
         self.ids.sent.add(headers.get("cookie", f"{COOKIE}=").partition("=")[2] or "static-default-user-id")
         raw = request["body"]
-        if not isinstance(raw, str) or not as_it_stands:
+        if not isinstance(raw, str) or case == JSON_STRING:
             raw = json.dumps(raw)
         self.ids.sent.update(match[0] for match in ANY_UUID.finditer(request["path"] + raw))
         self.ids.sent.update(re.findall(r'"id": "([^"]+)"', raw))
         # What was not UTF-8 could not be written down; U+FFFD stands for it.
-        body = None if request["body"] is None else self.ids.translate(raw).encode().replace("\ufffd".encode(), b"\xff")
+        sent: dict[str, Any] = {}
+        if request["path"] == UPLOAD and "form" in request["body"]:
+            sent = self._form(case, request["body"])
+        elif request["body"] is not None:
+            sent = {"data": self.ids.translate(raw).encode().replace("\ufffd".encode(), b"\xff")}
         url = self._server.url + self.ids.translate(request["path"])
-        response = requests.request(request["method"], url, data=body, headers=headers, timeout=RUN_TIMEOUT)
+        response = requests.request(request["method"], url, headers=headers, timeout=RUN_TIMEOUT, **sent)
         content_type = response.headers.get("content-type", "")
         content: Any = response.text
         if content_type.startswith(STREAM):
@@ -209,6 +241,19 @@ class Replay:
         if (request["method"], request["path"]) == ("POST", "/runs") and response.ok:
             LiveClient(self._server.url, headers["cookie"].partition("=")[2]).wait_for_run(content["run_id"])
         return Answer(response.status_code, content, content_type)
+
+    def _form(self, case: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A form with files, for `requests`. Without a file it is none but a form all the same."""
+        fields = {name: (None, self.ids.translate(text)) for name, text in body["form"].items()}
+        files = [(field, (name, file_of(case, name))) for field, name in body["files"] or []]
+        return {"files": [*fields.items(), *files]}
+
+
+def file_of(case: str, name: str) -> bytes:
+    """What was in a file that the original was sent."""
+    if name in SAMPLES:
+        return (GOLDEN.parent / "samples" / "knowledge" / SAMPLES[name]).read_bytes()
+    return FILES.get(f"{case}/{name}") or FILES.get(name, f"{SENTENCES.decode()}{case}".encode())
 
 
 def is_row(item: Any) -> bool:

@@ -14,7 +14,7 @@ from tests.live_server import LiveServer
 
 pytestmark = pytest.mark.acceptance
 
-FILES = ("assistants", "threads", "auth", "runs_agent_chatbot", "runs_retrieval")
+FILES = ("assistants", "threads", "auth", "runs_agent_chatbot", "runs_retrieval", "ingest")
 CASES = [(file, place, case) for file in FILES for place, case in enumerate(cases_of(file))]
 
 
