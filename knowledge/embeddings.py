@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_OPENAI_URL = "https://api.openai.com/v1"
 _BROKEN_PACKAGE = "The package wordllama is not as expected: its vectors cannot be read. The server's log says more."
 # Texts in one request to a provider, and how long it may take (seconds).
 BATCH = 128
@@ -107,11 +106,11 @@ def _provided(name: str, api_key: str, base_url: str) -> Embedder:
     # Late: LangChain takes over a second to import, and not every process searches.
     from langchain.embeddings import init_embeddings
 
-    from agents.language_models.connections import connections_to
+    from agents.language_models.connections import OPENAI_URL, connections_to
 
     options: dict[str, Any] = {}
     if name.startswith("openai:"):
-        clients = connections_to(base_url or _OPENAI_URL)
+        clients = connections_to(base_url or OPENAI_URL)
         options = {
             "api_key": api_key,
             "base_url": base_url or None,

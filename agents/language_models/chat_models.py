@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 # Labels are few; settings do not change while a server runs.
 _MODELS_KEPT = 32
 
-_OPENAI = "https://api.openai.com/v1"
 # Providers of ChatOpenAI and its kin want some key, even for a server that asks for none.
 _NO_KEY = "none"
 
@@ -92,7 +91,7 @@ def _openai(name: str, key: str, base_url: str, parameters: dict[str, Any]) -> B
         model=name,
         api_key=SecretStr(key or _NO_KEY),
         base_url=base_url or None,
-        **_streaming_over(base_url or _OPENAI),
+        **_streaming_over(base_url or connections.OPENAI_URL),
         **parameters,
     )
 

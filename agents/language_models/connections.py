@@ -13,6 +13,9 @@ import openai
 
 from agents.language_models.delta_merging import DeltaMergingTransport
 
+# Where OpenAI's own API is, for those whose base URL is not set.
+OPENAI_URL = "https://api.openai.com/v1"
+
 
 class LoopTransport(httpx2.AsyncBaseTransport):
     """Sends requests through a transport of the running event loop, made by `make` at its first request.

@@ -61,10 +61,13 @@ def server_of(document: dict[str, Any], *, read_from: str | None) -> str:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
-        pass
     except RecursionError:
         raise ToolUnavailable("The OpenAPI document is nested too deeply.") from None
+    except ValueError:
+        return _parsed_yaml(text)
+
+
+def _parsed_yaml(text: str) -> Any:
     if len(text) > MAX_YAML:
         raise ToolUnavailable(f"The OpenAPI document is no JSON, and YAML may have {MAX_YAML} characters.")
     try:

@@ -14,6 +14,7 @@ from django.conf import settings
 from langchain_core.tools import BaseTool, tool
 
 from agents.errors import ToolFailed
+from agents.language_models.connections import OPENAI_URL
 from agents.tools.findings import one_line, shorten
 from agents.tools.http import Answer, Service, post
 from agents.tools.images import keep_image
@@ -36,7 +37,7 @@ def _service() -> Service:
     return Service(
         "dall_e",
         "The image model",
-        settings.OPENAI_BASE_URL or "https://api.openai.com/v1",
+        settings.OPENAI_BASE_URL or OPENAI_URL,
         timeout=120.0,
         max_bytes=16 * 1024 * 1024,
         refusals={
