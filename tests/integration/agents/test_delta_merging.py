@@ -12,6 +12,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from agents.language_models import delta_merging
 from agents.language_models.builtin_models import DEFAULT_LABEL
 from agents.language_models.catalogue import MODELS
 from agents.language_models.chat_models import build_model
@@ -75,6 +76,26 @@ async def test_what_arrives_while_the_loop_is_busy_is_merged(openai: FakeOpenAI)
             time.sleep(0.5)  # noqa: ASYNC251
     assert "".join(chunks) == text(40)
     assert len(chunks) < 10
+
+
+async def test_many_answers_at_once_are_looked_at_less_often(openai: FakeOpenAI) -> None:
+    model = build_model(MODELS[DEFAULT_LABEL])
+
+    async def pieces(question: str) -> list[str]:
+        return [chunk.text async for chunk in model.astream(question) if chunk.text]
+
+    # The others wait for their first token meanwhile, for as long as this takes.
+    others = [asyncio.create_task(pieces("TOKENS:1 DELAY:60000")) for _ in range(150)]
+    while len(delta_merging._open) < len(others):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    chunks = await pieces("TOKENS:100 DELAY:10")
+    assert "".join(chunks) == text(100)
+    # The beginning comes at once, all else every 0.14 s or later.
+    assert chunks[0] == "tok0 "
+    assert len(chunks) < 20
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def test_a_tool_call_is_merged(openai: FakeOpenAI, unmerged: ChatOpenAI) -> None:
