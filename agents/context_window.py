@@ -17,6 +17,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from agents.earlier import need_all
 from agents.language_models.model_entry import ModelEntry
 
 # Tokens of the context window that are left for the answer.
@@ -45,13 +46,15 @@ def newest_that_fit(
     """The newest of `messages` that fit `entry`'s context window, by the rules above.
 
     `reserved` are the tokens of what else goes along. They start with a human message, so that no answer stands
-    without its question and no tool result without its call.
+    without its question and no tool result without its call. Raises `EarlierNeeded`.
     """
     if entry.context_window is None:
+        need_all(messages)
         return messages
     room = entry.context_window - ANSWER_TOKENS - estimated_tokens(system) - reserved
     turns = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
     if not turns:
+        need_all(messages)
         return _with_smaller_results(messages, room, entry.context_window)
     start = len(messages)
     left = room
@@ -60,6 +63,10 @@ def newest_that_fit(
         if left < 0 and start < len(messages):
             break
         start = first
+    else:
+        # An earlier turn may fit as well, unless the last one alone is too long.
+        if left >= 0:
+            need_all(messages)
     # Everything fits: what stands before the first human message (an opening line, say) goes along.
     if start == turns[0] and left >= _tokens(messages[:start]):
         return messages

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from langgraph.graph.message import add_messages
 
 from agents.context_window import newest_that_fit
+from agents.earlier import Earlier, need_all
 from agents.language_models.model_entry import ModelEntry
 from agents.language_models.providers import PROVIDERS
 
@@ -32,15 +33,19 @@ def notice(kind: str, text: str) -> AIMessage:
 
 
 def told(messages: Sequence[BaseMessage], kind: str) -> str | None:
-    """The thread's newest notice of this kind; None where there is none."""
-    return next((m.text for m in reversed(messages) if m.additional_kwargs.get("notice") == kind), None)
+    """The thread's newest notice of this kind; None where there is none. Raises `EarlierNeeded`."""
+    for message in reversed(messages):
+        if message.additional_kwargs.get("notice") == kind:
+            return message.text
+    need_all(messages)
+    return None
 
 
 def history(messages: Sequence[BaseMessage], entry: ModelEntry, *, system: str, reserved: int = 0) -> list[BaseMessage]:
     """The messages to send to `entry`, behind the system message `system`, which they leave room for.
 
     Tool calls go along, with their results, to models that can use tools; other models get the text alone.
-    `reserved` are tokens of the context window that something else takes.
+    `reserved` are tokens of the context window that something else takes. Raises `EarlierNeeded`.
     """
     sendable = with_tool_calls(messages) if entry.can_use_tools else spoken(messages)
     return newest_that_fit(readable(sendable, entry), entry, system=system, reserved=reserved)
@@ -73,10 +78,11 @@ def spoken(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """What people and models said: no tool calls, no results, no notices, nothing empty.
 
     Answers that follow each other become one, because the templates of small models want turns to alternate.
+    Messages that are not loaded stay so.
     """
     said: list[BaseMessage] = []
     for message in messages:
-        if isinstance(message, HumanMessage | SystemMessage):
+        if isinstance(message, HumanMessage | SystemMessage | Earlier):
             said.append(message)
         elif isinstance(message, AIMessage) and not _is_notice(message) and message.text:
             if said and isinstance(said[-1], AIMessage):
@@ -91,12 +97,12 @@ def with_tool_calls(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
     Providers refuse a call without a result and a result without a call, so both are left out. Of answers in blocks
     (reasoning beside text, say) the text is sent, but in the running turn the blocks: providers want their own
-    reasoning back beside the calls that came of it.
+    reasoning back beside the calls that came of it. Messages that are not loaded stay so.
     """
     sendable: list[BaseMessage] = []
     running = max((i for i, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
     for index, message in enumerate(messages):
-        if isinstance(message, HumanMessage | SystemMessage):
+        if isinstance(message, HumanMessage | SystemMessage | Earlier):
             sendable.append(message)
         elif isinstance(message, AIMessage) and not _is_notice(message):
             results = _results(message, messages, index + 1)

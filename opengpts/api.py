@@ -15,6 +15,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 TOTAL_HEADER = "X-Total-Count"
 MAX_LIMIT = 1000
+# What the OpenAPI document says of the query of a list.
+PAGE_SCHEMAS = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT},
+    "offset": {"type": "integer", "minimum": 0, "default": 0},
+}
 OK = {"status": "ok"}
 
 
@@ -42,6 +47,12 @@ def read_number(request: Request, name: str, *, default: int, least: int, most: 
     return int(text)
 
 
+def read_page(request: Request) -> tuple[int, int]:
+    """The `limit` and `offset` of a list. Raises `Invalid` for one out of range, or for no number."""
+    limit = read_number(request, "limit", default=MAX_LIMIT, least=1, most=MAX_LIMIT)
+    return limit, read_number(request, "offset", default=0, least=0, most=2**31 - 1)
+
+
 class HeaderPagination(BasePagination):
     """`limit` and `offset` in the query, the total in the `X-Total-Count` header; the body stays a bare list.
 
@@ -49,8 +60,7 @@ class HeaderPagination(BasePagination):
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        limit = read_number(request, "limit", default=MAX_LIMIT, least=1, most=MAX_LIMIT)
-        offset = read_number(request, "offset", default=0, least=0, most=2**31 - 1)
+        limit, offset = read_page(request)
         rows = list(queryset[offset : offset + limit])
         exhausted = len(rows) < limit and (rows or offset == 0)
         self.total = offset + len(rows) if exhausted else queryset.count()
@@ -64,16 +74,5 @@ class HeaderPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
-            {
-                "name": "limit",
-                "in": "query",
-                "required": False,
-                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT},
-            },
-            {
-                "name": "offset",
-                "in": "query",
-                "required": False,
-                "schema": {"type": "integer", "minimum": 0, "default": 0},
-            },
+            {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in PAGE_SCHEMAS.items()
         ]

@@ -22,18 +22,26 @@ from pydantic import ValidationError
 
 from opengpts.bodies import complaints
 from opengpts.errors import Conflict, Invalid
+from threads.checkpoints import UnknownCheckpoint, checkpoints_of, may_name_checkpoint
 from threads.message_codec import EncodedMessage, encode_row, from_wire, message_key, serializer, to_wire
 from threads.models import Checkpoint
 from threads.pending import given_up, is_trigger, is_waiting, last_step, open_calls
-from threads.positions import Ranges, to_positions, to_ranges
-from threads.rows import lock_thread, messages_at, newest_first, place_messages
+from threads.positions import Ranges, joined, to_positions, to_ranges
+from threads.rows import lock_thread, newest_first, place_messages, positions_of
 from threads.transactions import Transaction
 
 # The format of LangGraph's checkpoints since 1.0. Older ones it takes for another layout of channels.
 CHECKPOINT_FORMAT = 4
 
 
-def append_to_state(*, thread_id: UUID, channel: str, messages: Sequence[BaseMessage | dict[str, Any]]) -> str:
+def append_to_state(
+    *,
+    thread_id: UUID,
+    channel: str,
+    messages: Sequence[BaseMessage | dict[str, Any]],
+    checkpoint_id: str | None,
+    run_id: str,
+) -> str:
     """See `threads.state.append_messages`."""
     prepared = [_prepared(number, message) for number, message in enumerate(messages)]
     clearing = max((i for i, message in enumerate(prepared) if message.id == REMOVE_ALL_MESSAGES), default=-1)
@@ -42,33 +50,44 @@ def append_to_state(*, thread_id: UUID, channel: str, messages: Sequence[BaseMes
     with transaction.atomic(), Transaction() as together:
         # Until the end: who comes second finds our checkpoint, and adds to it.
         lock_thread(thread_id)
-        parent = Checkpoint.objects.filter(thread_id=thread_id, checkpoint_ns="").order_by("-checkpoint_id").first()
+        parent = _parent(thread_id, checkpoint_id)
         values, references = _state(parent)
-        conversation = _conversation(thread_id, _ranges(parent, channel, values, references)) if clearing < 0 else []
+        conversation = _ranges(parent, channel, values, references) if clearing < 0 else []
         waits = False
         if parent and parent.next and conversation:
-            newest = newest_first(thread_id, [position for position, _ in conversation])
+            newest = newest_first(thread_id, conversation)
             waits, prepared = _decide(_Step(parent.next, map(json.loads, newest)), prepared)
             encoded = _encoded(prepared)
-        positions, inserts = place_messages(together, thread_id, encoded) if encoded else ([], [])
+        positions, inserts, _ = place_messages(together, thread_id, encoded) if encoded else ([], [], None)
+        known = positions_of(thread_id, conversation, [*map(message_key, prepared)]) if conversation else {}
         together.send(inserts)
-        _merge(conversation, prepared, iter(positions))
+        conversation = _merged(conversation, known, prepared, iter(positions))
         if not waits:
             values, references = _without_triggers(values), _without_triggers(references)
         values.pop(channel, None)
         references.pop(channel, None)
         if conversation:
-            references[channel] = to_ranges(position for position, _ in conversation)
+            references[channel] = conversation
         else:
             values[channel] = []
         checkpoint = _child(thread_id, parent, channel, waits=waits)
+        if run_id:
+            checkpoint.run_id, checkpoint.metadata["run_id"] = run_id, run_id
         checkpoint.messages = references
         checkpoint.values_type, checkpoint.values = serializer().dumps_typed(values) if values else ("", None)
         checkpoint.save(force_insert=True)
     return checkpoint.checkpoint_id
 
 
-_Conversation = list[tuple[int, str]]  # positions and keys
+def _parent(thread_id: UUID, checkpoint_id: str | None) -> Checkpoint | None:
+    """The checkpoint with this id, or the newest one without. Raises `UnknownCheckpoint`."""
+    checkpoints = checkpoints_of(thread_id)
+    if checkpoint_id is None:
+        return checkpoints.first()
+    parent = checkpoints.filter(checkpoint_id=checkpoint_id).first() if may_name_checkpoint(checkpoint_id) else None
+    if parent is None:
+        raise UnknownCheckpoint
+    return parent
 
 
 def _prepared(number: int, message: BaseMessage | dict[str, Any]) -> BaseMessage:
@@ -153,32 +172,32 @@ def _ranges(parent: Checkpoint | None, channel: str, values: dict[str, Any], ref
     return ranges
 
 
-def _conversation(thread_id: UUID, ranges: Ranges) -> _Conversation:
-    keys = dict(messages_at(thread_id, ranges).values_list("position", "message_id")) if ranges else {}
-    return [(position, keys[position]) for position in to_positions(ranges)]
+def _merged(
+    conversation: Ranges, known: Mapping[str, int], messages: Sequence[BaseMessage], positions: Iterator[int]
+) -> Ranges:
+    """The conversation as LangGraph's `add_messages` changes it; `positions` are those of the messages to add.
 
-
-def _merge(conversation: _Conversation, messages: Sequence[BaseMessage], positions: Iterator[int]) -> None:
-    """Change the conversation as LangGraph's `add_messages` does; `positions` are those of the messages to add.
-
-    Raises `Invalid` for the removal of a message that is not there.
+    `known` says where the messages are whose ids these have. Raises `Invalid` for the removal of a message that is not
+    there.
     """
-    index = {key: number for number, (_, key) in enumerate(conversation)}
+    replaced: dict[str, int] = {}
+    added: dict[str, int] = {}
     removed: set[str] = set()
     for number, message in enumerate(messages):
         key = message_key(message)
         if isinstance(message, RemoveMessage):
-            if key not in index:
+            if key not in known and key not in added:
                 raise Invalid.at("body", "values", number, "id", msg="No message has this id", value=message.id)
             removed.add(key)
             continue
         removed.discard(key)
-        if key in index:
-            conversation[index[key]] = (next(positions), key)
-        else:
-            index[key] = len(conversation)
-            conversation.append((next(positions), key))
-    conversation[:] = [(position, key) for position, key in conversation if key not in removed]
+        (replaced if key in known else added)[key] = next(positions)
+    if replaced or removed:
+        now = {known[key]: position for key, position in replaced.items()}
+        gone = {known[key] for key in removed if key in known}
+        stayed = (now.get(position, position) for position in to_positions(conversation) if position not in gone)
+        conversation = to_ranges(stayed)
+    return joined([*conversation, *([position, position] for key, position in added.items() if key not in removed)])
 
 
 def _child(thread_id: UUID, parent: Checkpoint | None, channel: str, *, waits: bool) -> Checkpoint:

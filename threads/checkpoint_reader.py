@@ -11,14 +11,20 @@ from langgraph.checkpoint.base import Checkpoint as GraphCheckpoint
 from langgraph.checkpoint.base import CheckpointTuple, PendingWrite, writes_sort_key
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from agents.earlier import Earlier
+from agents.reach import IsEnough
 from threads.message_codec import decode_message
 from threads.models import Checkpoint, CheckpointWrite
-from threads.positions import Ranges
-from threads.references import join, ranges_in
+from threads.positions import Ranges, count, ranges_in, split_last, to_positions
+from threads.references import join
 from threads.rows import read_messages
+from threads.state import MESSAGES
 
 # Checkpoints that `pages` reads at once.
 PAGE = 50
+# Messages of a conversation that are read first where not all are needed, and how often as many each time that they
+# were not enough.
+FIRST, GROWTH = 32, 2
 
 MessageAt = Callable[[int], BaseMessage]
 # Is told of a thread's messages that were read: the object, its position, its row's `data`.
@@ -57,14 +63,30 @@ def read_tuple(
     serde: SerializerProtocol,
     thread_id: str | None,
     remember: Remember,
+    is_enough: IsEnough | None = None,
 ) -> CheckpointTuple:
-    """A checkpoint and its writes with their messages: one query.
+    """A checkpoint and its writes with their messages: one query, or with `is_enough` (see `DjangoSaver`) a few.
 
     `remember` is told of the messages that are all in `data`.
     """
     row, writes = found
-    messages = _read_messages(row.thread_id, _ranges(row, writes), remember)
-    return _tuple(row, writes, messages.__getitem__, serde, thread_id)
+    conversation = row.messages.get(MESSAGES)
+    # What else is there to be added may replace any message of the conversation.
+    is_alone = row.messages.keys() == {MESSAGES} and not any(write.messages for write in writes)
+    if is_enough is None or row.checkpoint_ns or not is_alone or not isinstance(conversation, list):
+        messages = _read_messages(row.thread_id, _ranges(row, writes), remember)
+        return _tuple(row, writes, messages.__getitem__, serde, thread_id)
+    earlier, newest = split_last(conversation, FIRST)
+    row.messages[MESSAGES] = newest
+    messages = _read_messages(row.thread_id, newest, remember)
+    while earlier and not is_enough([messages[position] for position in to_positions(newest)]):
+        earlier, more = split_last(earlier, count(newest) * (GROWTH - 1))
+        messages |= _read_messages(row.thread_id, more, remember)
+        row.messages[MESSAGES] = newest = [*more, *newest]
+    read = _tuple(row, writes, messages.__getitem__, serde, thread_id)
+    if earlier:
+        read.checkpoint["channel_values"][MESSAGES].insert(0, Earlier(content="", positions=earlier))
+    return read
 
 
 def read_tuples(

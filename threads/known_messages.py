@@ -8,6 +8,7 @@ from uuid import UUID
 from langchain_core.messages import BaseMessage
 
 from threads.message_codec import EncodedMessage, encode_fields, encode_row, fields_of, has_fields, load_fields
+from threads.rows import NamedAgain
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class KnownMessages:
 
     def __init__(self) -> None:
         self._known: dict[UUID, dict[int, _Known]] = {}
+        self._named_again: dict[UUID, NamedAgain] = {}
 
     def sort_out(
         self, thread_id: UUID, messages: Iterable[BaseMessage]
@@ -78,6 +80,16 @@ class KnownMessages:
         else:
             known = _Known(new.message, position, encoded=new.encoded)
         self._known.setdefault(thread_id, {})[id(new.message)] = known
+
+    def named_again(self, thread_id: UUID) -> NamedAgain:
+        """Where messages stood whose ids those have that were written since."""
+        return self._named_again.get(thread_id, {})
+
+    def remember_named_again(self, thread_id: UUID, named_again: NamedAgain) -> None:
+        """That messages were written with these ids, which others had before."""
+        of_thread = self._named_again.setdefault(thread_id, {})
+        for message_id, positions in named_again.items():
+            of_thread.setdefault(message_id, set()).update(positions)
 
     def remember_read(self, thread_id: UUID, read: Iterable[tuple[BaseMessage, int, str]]) -> None:
         """That each message was just decoded from the row at this position, of which this is `data` and all."""

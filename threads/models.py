@@ -30,6 +30,9 @@ class Thread(models.Model):
     metadata = JSONTextField(null=True)
     # The position of the thread's newest message row ever. Never goes back, so no position is used twice.
     last_position = models.PositiveIntegerField(default=0, editable=False)
+    # The highest number that an event of the thread may have. While a run goes on it is far above the last one given,
+    # so that a log which was lost can begin again without giving a number twice.
+    event_seq = models.PositiveBigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -120,6 +123,8 @@ class CheckpointWrite(models.Model):
     checkpoint_id = models.CharField(max_length=64)
     task_id = models.CharField(max_length=64)
     task_path = models.TextField(blank=True)
+    # Which may be another run than the one that saved the checkpoint: one that goes on from there.
+    run_id = models.CharField(max_length=255, blank=True)
     index = models.IntegerField()
     channel = models.TextField()
     # Which message rows the value holds, where it holds any; `value` has the rest.

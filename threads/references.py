@@ -6,6 +6,8 @@ A message is taken out of a value that is a message, a list of messages, or a di
 - a number is the message at that position of the thread;
 - a list of ranges is the list of the messages at those positions;
 - an object says it member by member; the dict's other members stay where they were.
+
+An `Earlier` is no message of its own, but those that it stands for.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +15,9 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from threads.positions import Ranges, to_positions, to_ranges
+from agents.earlier import Earlier
+from threads.positions import Ranges, Reference, joined, to_positions
 
-Reference = int | Ranges | dict[str, "Reference"]
 Held = BaseMessage | list[BaseMessage] | Mapping[str, "Held"]
 
 
@@ -45,7 +47,7 @@ def join(reference: Reference | None, rest: Any, message_at: Callable[[int], Bas
 
 
 def messages_in(held: Held) -> Iterator[BaseMessage]:
-    """Every message that is held, in order, as often as it is held."""
+    """Every message that is held, in order, as often as it is held; an `Earlier` in place of its messages."""
     if isinstance(held, BaseMessage):
         yield held
     elif isinstance(held, list):
@@ -56,23 +58,21 @@ def messages_in(held: Held) -> Iterator[BaseMessage]:
 
 
 def refer(held: Held, position_of: Callable[[BaseMessage], int]) -> Reference:
-    """The reference to what is held."""
+    """The reference to what is held. `position_of` is asked about messages alone, not about an `Earlier`."""
+    if isinstance(held, Earlier):
+        return held.positions
     if isinstance(held, BaseMessage):
         return position_of(held)
     if isinstance(held, list):
-        return to_ranges(map(position_of, held))
+        return joined(span for message in held for span in _ranges_of(message, position_of))
     return {key: refer(member, position_of) for key, member in held.items()}
 
 
-def ranges_in(reference: Reference | None) -> Ranges:
-    """The ranges of all positions that a reference names."""
-    if reference is None:
-        return []
-    if isinstance(reference, int):
-        return [[reference, reference]]
-    if isinstance(reference, list):
-        return reference
-    return [span for member in reference.values() for span in ranges_in(member)]
+def _ranges_of(message: BaseMessage, position_of: Callable[[BaseMessage], int]) -> Ranges:
+    if isinstance(message, Earlier):
+        return message.positions
+    position = position_of(message)
+    return [[position, position]]
 
 
 def _messages_of(value: Any) -> BaseMessage | list[BaseMessage] | None:

@@ -1,6 +1,6 @@
 """Message rows: how they are written and read. Knows nothing of LangChain."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -9,11 +9,14 @@ from opengpts.errors import Conflict, NotFound
 from threads import statements
 from threads.message_codec import EncodedMessage
 from threads.models import Message, Thread
-from threads.positions import Ranges, covering, to_ranges
+from threads.positions import Ranges, covering, holds, split_last, to_positions
 from threads.transactions import Statement, Transaction
 
 # Messages that `newest_first` reads with one query.
 NEWEST = 8
+
+# By the ids of messages, the positions of rows that had them before.
+NamedAgain = dict[str, set[int]]
 
 
 class UnknownThread(NotFound):
@@ -41,8 +44,8 @@ def lock_thread(thread_id: UUID) -> None:
 
 def place_messages(
     together: Transaction, thread_id: UUID, encoded: Sequence[EncodedMessage]
-) -> tuple[list[int], list[Statement]]:
-    """The positions of these messages, and the statements that are to write those without a row.
+) -> tuple[list[int], list[Statement], NamedAgain]:
+    """The positions of these messages, the statements that are to write those without a row, and what has their ids.
 
     The thread is locked until the transaction ends. A message that the newest row with its id says already
     gets that row's position. Raises `UnknownThread`.
@@ -67,7 +70,10 @@ def place_messages(
             if message.message_id:
                 written[message.message_id] = (position, _identity(message))
         positions.append(position)
-    return positions, statements.insert_messages.of(rows)
+    named_again: NamedAgain = {}
+    for message_id, position, *_ in same_id:
+        named_again.setdefault(message_id, set()).add(position)
+    return positions, statements.insert_messages.of(rows), named_again
 
 
 def read_messages(thread_id: UUID, ranges: Ranges) -> list[statements.MessageRow]:
@@ -88,13 +94,28 @@ def texts_at(thread_id: UUID, ranges: Ranges) -> dict[int, str]:
     return {position: data for position, data, *_ in read_messages(thread_id, ranges)}
 
 
-def newest_first(thread_id: UUID, positions: Sequence[int]) -> Iterator[str]:
+def texts_of(thread_id: UUID, positions: Collection[int]) -> dict[int, str]:
+    """As `texts_at`, for single positions that may lie far apart: nothing between them is read."""
+    if not positions:
+        return {}
+    rows = Message.objects.filter(thread_id=thread_id, position__in=set(positions)).order_by()
+    return dict(rows.values_list("position", "data"))
+
+
+def newest_first(thread_id: UUID, ranges: Ranges) -> Iterator[str]:
     """The wire JSON of the messages at these positions from the last one on, read a few at a time as they are taken."""
-    for end in range(len(positions), 0, -NEWEST):
-        some = positions[max(end - NEWEST, 0) : end]
-        texts = texts_at(thread_id, to_ranges(some))
+    while ranges:
+        ranges, some = split_last(ranges, NEWEST)
+        texts = texts_at(thread_id, some)
         # A row that is gone was deleted since the positions were read.
-        yield from (texts[position] for position in reversed(some) if position in texts)
+        yield from (texts[position] for position in reversed(to_positions(some)) if position in texts)
+
+
+def positions_of(thread_id: UUID, ranges: Ranges, message_ids: Collection[str]) -> dict[str, int]:
+    """Where the messages with these ids are, of those at the positions of a conversation; one indexed query."""
+    rows = Message.objects.filter(thread_id=thread_id, message_id__in=set(message_ids)).order_by("position")
+    found = rows.values_list("message_id", "position")
+    return {message_id: position for message_id, position in found if holds(ranges, position)}
 
 
 _Identity = tuple[str, str, bytes | None]

@@ -20,6 +20,8 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.base import Checkpoint as GraphCheckpoint
 
+from agents.earlier import EarlierNeeded
+from agents.reach import IsEnough
 from opengpts.db import in_database_thread
 from threads import statements, upkeep
 from threads.checkpoint_reader import PAGE, matching, read_tuple, read_tuples
@@ -42,9 +44,18 @@ class DjangoSaver(BaseCheckpointSaver[int]):
     Each method is one transaction, so a process may die between any two statements.
     """
 
-    def __init__(self, *, writer: Statement | None = None) -> None:
-        """`writer` is a query that gives a row as long as this saver may write; after that `NotTheirs` is raised."""
+    def __init__(self, *, writer: Statement | None = None, is_enough: IsEnough | None = None) -> None:
+        """`writer` is a query that gives a row as long as this saver may write; after that `NotTheirs` is raised.
+
+        With `is_enough`, `get_tuple` loads the newest messages of the conversation alone, as many as that says are
+        enough, behind an `Earlier` for the others; but all of them of a checkpoint that a step was broken off after.
+        What is saved holds them all, at their place: where a new message would have replaced one of them, saving the
+        checkpoint raises `EarlierNeeded`.
+        """
         super().__init__(serde=Serializer())
+        self._is_enough = is_enough
+        # Whether that was raised to a graph. A graph raises one error: that of a node at work meanwhile, say.
+        self.needs_earlier = False
         self._known = KnownMessages()
         self._writer = writer
         self._queue = SaveQueue(self._known, writer)
@@ -123,6 +134,7 @@ class DjangoSaver(BaseCheckpointSaver[int]):
     ) -> tuple[UUID, Sequence[RowToSave]]:
         configurable = config["configurable"]
         thread_id = self.thread_pk(configurable["thread_id"])
+        run_id = str(config.get("metadata", {}).get("run_id") or "")
         rows: list[RowToSave] = []
         for number, (channel, value) in enumerate(writes):
             held, rest = split(value)
@@ -134,6 +146,7 @@ class DjangoSaver(BaseCheckpointSaver[int]):
                 checkpoint_id=configurable["checkpoint_id"],
                 task_id=task_id,
                 task_path=task_path,
+                run_id=run_id,
                 index=index,
                 channel=channel,
                 value_type=value_type,
@@ -155,7 +168,9 @@ class DjangoSaver(BaseCheckpointSaver[int]):
         checkpoint_ns, checkpoint_id = configurable.get("checkpoint_ns", ""), get_checkpoint_id(config)
         if (found := statements.find_checkpoint(thread_pk, checkpoint_ns, checkpoint_id)) is None:
             return None
-        return read_tuple(found, serde=self.serde, thread_id=thread_id, remember=self._known.remember_read)
+        return read_tuple(
+            found, serde=self.serde, thread_id=thread_id, remember=self._known.remember_read, is_enough=self._is_enough
+        )
 
     def list(
         self,
@@ -226,7 +241,11 @@ class DjangoSaver(BaseCheckpointSaver[int]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        await self._queue.save(*self._checkpoint_row(config, checkpoint, metadata))
+        try:
+            await self._queue.save(*self._checkpoint_row(config, checkpoint, metadata))
+        except EarlierNeeded:
+            self.needs_earlier = True
+            raise
         return _child_config(config, checkpoint)
 
     async def aput_writes(

@@ -1,5 +1,6 @@
 """The shape of threads on the wire."""
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
@@ -19,8 +20,9 @@ class ThreadBody(BaseModel):
 class StateBody(BaseModel):
     """Messages to append to a thread's state; one with a known id replaces the message of that id.
 
-    `config` is accepted for the original's clients. What it says about the thread or the user is not heeded:
-    those come from the address and the identity.
+    `config.configurable.checkpoint_id` names a checkpoint of the thread to append to instead of the newest: a new
+    branch begins there. The rest of `config` is accepted for the original's clients. What it says about the thread or
+    the user is not heeded: those come from the address and the identity.
     """
 
     model_config = ConfigDict(
@@ -57,6 +59,27 @@ class HistoryEntry(ThreadState):
 
     config: dict[str, dict[str, str]]
     parent: dict[str, dict[str, str]] | None
+
+
+class Branch(BaseModel):
+    """The way from a thread's first checkpoint to one that nothing goes on from.
+
+    `fork` is the checkpoint where it leaves the newer branch that it shares most with, null where there is none;
+    `current` is the branch that the thread stands on. `messages` says how many there are.
+    """
+
+    checkpoint_id: str
+    fork: str | None
+    current: bool
+    created_at: datetime
+    messages: int
+    last_message: dict[str, Any] | None
+    next: list[str]
+    config: dict[str, dict[str, str]]
+
+
+class ThreadBranches(RootModel[list[Branch]]):
+    """The branches of a thread, newest first."""
 
 
 class ThreadHistory(RootModel[list[HistoryEntry]]):

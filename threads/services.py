@@ -13,6 +13,7 @@ from assistants.models import Assistant
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
 from opengpts.ownership import put_owned
+from threads.deletion import tell_deleted
 from threads.models import Thread
 from threads.rows import lock_thread
 from threads.state import append_messages
@@ -47,6 +48,7 @@ def delete_thread(*, owner: User, thread_id: uuid.UUID) -> None:
         # lock, which lets rows that refer to the thread be made.
         if mine.select_for_update().values_list("pk").first():
             mine.delete()
+            transaction.on_commit(lambda: tell_deleted(thread_id))
 
 
 def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:
@@ -56,14 +58,15 @@ def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:
     return {"name": name, "assistant_id": assistant.pk, "metadata": {"assistant_type": kind}}
 
 
-def post_state(*, thread: Thread, messages: list[dict[str, Any]]) -> None:
+def post_state(*, thread: Thread, messages: list[dict[str, Any]], checkpoint_id: str | None = None) -> None:
     """Append messages, in the API's form, to an idle thread's state, or replace those whose id is known.
 
-    Raises `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them.
+    With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`, and
+    `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them.
     """
     with transaction.atomic():
         lock_thread(thread.pk)
         # A run that waits after an attempt has steps left in the state, which its next attempt goes on with.
         if thread.runs.filter(Q(status="running") | Q(status="pending", attempts__gt=0)).exists():
             raise Conflict("A run is going on in this thread. Wait for its end, or send the messages with a run.")
-        append_messages(thread=thread, messages=messages)
+        append_messages(thread=thread, messages=messages, checkpoint_id=checkpoint_id)

@@ -6,6 +6,7 @@ Names come from the models. SQLite (3.35) and PostgreSQL understand all of it.
 
 import json
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.db.models import DateTimeField, Field, ForeignKey, Model
 from opengpts.fields import JSONTextField
 from threads.models import Checkpoint, CheckpointWrite, Message, Thread
 from threads.positions import Ranges
-from threads.transactions import Statement, Transaction, fetch
+from threads.transactions import Statement, Transaction, fetch, uuid_parameter
 
 T = TypeVar("T", bound=Model)
 
@@ -29,11 +30,7 @@ def _stored_as(field: Field) -> Callable[[Any], Any] | None:
         return field.get_prep_value
     if isinstance(field, DateTimeField):
         return lambda time: connection.ops.adapt_datetimefield_value(time)
-    return _key if isinstance(field, ForeignKey) else None
-
-
-def _key(thread_id: UUID) -> Any:
-    return thread_id if connection.features.has_native_uuid_field else thread_id.hex
+    return uuid_parameter if isinstance(field, ForeignKey) else None
 
 
 def _column(field: Any) -> str:
@@ -48,7 +45,10 @@ class Insert:
     """Inserts rows of a model, all fields but the primary key, which the database gives."""
 
     def __init__(self, model: type[Model], *, unique: Sequence[str] = (), replace: Sequence[str] | None = None) -> None:
-        """With `unique`, rows that are there already under those fields stay, but get the new values of `replace`."""
+        """With `unique`, rows that are there already under those fields stay, but get the new values of `replace`.
+
+        Of several that are inserted together the last one counts then, as if they came one after the other.
+        """
         meta = model._meta
         fields = [field for field in meta.concrete_fields if not field.primary_key]
         self._fields = [(field.attname, _stored_as(field)) for field in fields]
@@ -56,6 +56,8 @@ class Insert:
         self._insert = f'INSERT INTO "{meta.db_table}" ({names}) VALUES '
         self._row = f"({', '.join(['%s'] * len(fields))})"
         self._on_conflict = ""
+        # PostgreSQL does not change a row twice in one statement.
+        self._key = attrgetter(*(field.attname for field in fields if field.name in unique)) if replace else None
         if unique:
             key = _names([_column(meta.get_field(name)) for name in unique])
             values = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in replace or ())
@@ -63,6 +65,8 @@ class Insert:
 
     def of(self, rows: Sequence[Model]) -> list[Statement]:
         """The statements that insert these rows: one, for no more than BATCH."""
+        if self._key and len(rows) > 1:
+            rows = list({self._key(row): row for row in rows}.values())
         return [self._of(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
 
     def _of(self, rows: Sequence[Model]) -> Statement:
@@ -95,7 +99,7 @@ insert_messages = Insert(Message)
 put_checkpoint = Insert(Checkpoint, unique=_CHECKPOINT_KEY, replace=_CHECKPOINT_VALUES)
 add_writes = Insert(CheckpointWrite, unique=_WRITE_KEY)
 put_writes = Insert(
-    CheckpointWrite, unique=_WRITE_KEY, replace=["task_path", "channel", "messages", "value_type", "value"]
+    CheckpointWrite, unique=_WRITE_KEY, replace=["task_path", "run_id", "channel", "messages", "value_type", "value"]
 )
 
 
@@ -139,7 +143,7 @@ def take_positions(
     Returns the last one, None for an unknown thread; and the rows with one of the ids, oldest first: each
     its id and the columns of MessageRow.
     """
-    key = _key(thread_id)
+    key = uuid_parameter(thread_id)
     update = f'UPDATE "{_THREADS}" SET last_position = last_position + %s WHERE id = %s RETURNING last_position'
     # After the lock: who held it may have written just these.
     select = (
@@ -157,7 +161,16 @@ def messages_between(thread_id: UUID, spans: Ranges) -> list[MessageRow]:
     """The messages at the positions of these spans, in the order they were written."""
     within = " OR ".join(["position BETWEEN %s AND %s"] * len(spans))
     sql = f'SELECT {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}" WHERE thread_id = %s AND ({within}) ORDER BY position'
-    return fetch(sql, [_key(thread_id), *(position for span in spans for position in span)])
+    return fetch(sql, [uuid_parameter(thread_id), *(position for span in spans for position in span)])
+
+
+def has_message_id(thread_id: UUID, message_ids: Sequence[str]) -> bool:
+    """Whether the thread has a row with one of these ids."""
+    sql = (
+        f'SELECT 1 FROM "{_MESSAGES}" WHERE thread_id = %s'
+        f" AND message_id IN ({', '.join(['%s'] * len(message_ids))}) LIMIT 1"
+    )
+    return bool(fetch(sql, [uuid_parameter(thread_id), *message_ids]))
 
 
 def find_checkpoint(
@@ -167,7 +180,7 @@ def find_checkpoint(
 
     Only what LangGraph reads is loaded.
     """
-    key = _key(thread_id)
+    key = uuid_parameter(thread_id)
     if checkpoint_id:
         found = fetch(_NAMED, [key, checkpoint_ns, checkpoint_id])
     else:
@@ -184,8 +197,8 @@ def find_checkpoint(
 
 def find_state(thread_id: UUID, checkpoint_id: str | None) -> tuple[str, Any, Any] | None:
     """`checkpoint_id`, `next` and `messages` of the graph's checkpoint with this id, or of the newest one without."""
-    key = _key(thread_id)
-    if checkpoint_id:
+    key = uuid_parameter(thread_id)
+    if checkpoint_id is not None:
         found = fetch(f"{_STATES} AND checkpoint_id = %s", [key, checkpoint_id])
     else:
         found = fetch(f"{_STATES} ORDER BY checkpoint_id DESC LIMIT 1", [key])

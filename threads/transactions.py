@@ -7,6 +7,7 @@ statement takes; but it takes several statements in one.
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from django.db import Error, connection, transaction
 
@@ -20,6 +21,16 @@ def fetch(sql: str, parameters: Sequence[Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def uuid_parameter(value: UUID) -> Any:
+    """A UUID as a parameter: SQLite has it as text."""
+    return value if connection.features.has_native_uuid_field else value.hex
+
+
+def uuid_of(value: Any) -> UUID:
+    """A UUID as a row has it."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def carry_out(statements: Sequence[Statement]) -> None:

@@ -10,8 +10,7 @@ from django.db.models import Model, QuerySet
 from opengpts.errors import Conflict
 from threads.message_codec import serializer
 from threads.models import Checkpoint, CheckpointWrite, Message, Thread
-from threads.positions import to_positions
-from threads.references import ranges_in
+from threads.positions import ranges_in, to_positions
 from threads.rows import lock_thread
 
 # Rows that one statement inserts, or names in a list.
@@ -26,16 +25,24 @@ def delete_checkpoints(*, thread_id: UUID) -> None:
         Message.objects.filter(thread_id=thread_id).delete()
 
 
-def delete_runs(*, run_ids: Iterable[str]) -> None:
-    """Delete the checkpoints that these runs saved, their writes, and the messages that only they held.
+def delete_runs(*, run_ids: Iterable[str], thread_id: UUID | None = None) -> None:
+    """Delete what these runs saved: checkpoints, writes, and the messages that only they held.
 
-    Not to be called for a thread while a run goes on in it: the run may come back to a message it took out.
+    In one thread, or in all in which they saved a checkpoint. Not to be called for a thread while a run goes on in it:
+    the run may come back to a message it took out.
     """
     runs = [run_id for run_id in run_ids if run_id]
-    for thread_id in set(Checkpoint.objects.filter(run_id__in=runs).values_list("thread_id", flat=True)):
+    saved = Checkpoint.objects.filter(run_id__in=runs)
+    for pk in set(saved.values_list("thread_id", flat=True)) if thread_id is None else {thread_id}:
         with transaction.atomic():
-            lock_thread(thread_id)
-            _delete(thread_id, Checkpoint.objects.filter(thread_id=thread_id, run_id__in=runs))
+            lock_thread(pk)
+            delete_writes(thread_id=pk, run_ids=runs)
+            _delete(pk, saved.filter(thread_id=pk))
+
+
+def delete_writes(*, thread_id: UUID, run_ids: Iterable[str]) -> None:
+    """Delete what these runs wrote and no checkpoint has yet: of a step that they began or went on with."""
+    CheckpointWrite.objects.filter(thread_id=thread_id, run_id__in=list(run_ids)).delete()
 
 
 def prune(*, thread_id: UUID) -> None:

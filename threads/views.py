@@ -10,17 +10,19 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from agents.config import assistant_type
-from opengpts.api import OK, read_body, read_number
+from opengpts.api import OK, PAGE_SCHEMAS, TOTAL_HEADER, read_body, read_number, read_page
 from opengpts.auth import requester
 from opengpts.errors import BadRequest, Invalid, NotFound
 from opengpts.lookup import find, parse_id
 from opengpts.openapi import BAD_REQUEST, DELETED, INVALID, NOT_FOUND
+from threads.branches import read_branches
+from threads.checkpoints import checkpoint_named_in, may_name_checkpoint
 from threads.message_input import parse_messages
 from threads.models import Thread
-from threads.schemas import StateBody, ThreadBody, ThreadHistory, ThreadSerializer, ThreadState
+from threads.schemas import StateBody, ThreadBody, ThreadBranches, ThreadHistory, ThreadSerializer, ThreadState
 from threads.services import create_thread, delete_thread, post_state, put_thread
 from threads.state import read_history, read_state
-from threads.wire import encode_history, encode_state
+from threads.wire import encode_branches, encode_history, encode_state
 
 WHAT = "Thread"
 HISTORY_LIMIT = 20
@@ -76,12 +78,14 @@ class ThreadViewSet(GenericViewSet[Thread]):
 
     @extend_schema(
         summary="The thread's messages, and what would run next",
+        parameters=[OpenApiParameter("checkpoint_id", str, description="The state as it was at this checkpoint.")],
         responses={200: ThreadState, 400: BAD_REQUEST, 404: NOT_FOUND},
     )
     @action(detail=True, pagination_class=None)
     def state(self, request: Request, pk: str) -> HttpResponse:
         thread, kind = self._talking_thread(request, pk)
-        return _json(encode_state(read_state(thread=thread), kind))
+        checkpoint_id = request.query_params.get("checkpoint_id")
+        return _json(encode_state(read_state(thread=thread, checkpoint_id=checkpoint_id), kind))
 
     @extend_schema(
         summary="Append messages, or replace those whose id is known",
@@ -92,7 +96,9 @@ class ThreadViewSet(GenericViewSet[Thread]):
     def append_state(self, request: Request, pk: str) -> HttpResponse:
         thread, _ = self._talking_thread(request, pk)
         body = read_body(request, StateBody)
-        post_state(thread=thread, messages=parse_messages(body.values, "body", "values"))
+        checkpoint_id = checkpoint_named_in(body.config, "body", "config")
+        messages = parse_messages(body.values, "body", "values")
+        post_state(thread=thread, messages=messages, checkpoint_id=checkpoint_id)
         # DRF would send nothing at all for None.
         return _json("null")
 
@@ -111,9 +117,23 @@ class ThreadViewSet(GenericViewSet[Thread]):
         thread, kind = self._talking_thread(request, pk)
         limit = read_number(request, "limit", default=HISTORY_LIMIT, least=1, most=MAX_HISTORY_LIMIT)
         before = request.query_params.get("before")
-        if before is not None and not (before.isascii() and before.isprintable()):
+        if before is not None and not may_name_checkpoint(before):
             raise Invalid.at("query", "before", msg="Input should be a checkpoint's id", value=before)
         return _json(encode_history(read_history(thread=thread, limit=limit, before=before), thread, kind))
+
+    @extend_schema(
+        summary="The thread's branches, newest first",
+        parameters=[OpenApiParameter(name, schema) for name, schema in PAGE_SCHEMAS.items()],
+        responses={200: ThreadBranches, 404: NOT_FOUND, 422: INVALID},
+    )
+    @action(detail=True, pagination_class=None)
+    def branches(self, request: Request, pk: str) -> HttpResponse:
+        thread = find(Thread.objects.owned_by(requester(request)), pk, what=WHAT)
+        limit, offset = read_page(request)
+        branches, total = read_branches(thread=thread, limit=limit, offset=offset)
+        response = _json(encode_branches(branches, thread))
+        response[TOTAL_HEADER] = str(total)
+        return response
 
     def _talking_thread(self, request: Request, pk: str) -> tuple[Thread, str]:
         """The thread, and its assistant's type, which decides the shape of its state."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from threads.branches import Branch
 from threads.models import Thread
 from threads.state import HistoryEntry, State
 
@@ -28,6 +29,21 @@ def _encode_entry(entry: HistoryEntry, thread: Thread, assistant_type: str) -> s
     parent = _dumps(_config(thread, entry.parent_checkpoint_id) if entry.parent_checkpoint_id else None)
     values = encode_values(entry.messages, assistant_type)
     return f'{{"values":{values},"next":{_dumps(entry.next)},"config":{config},"parent":{parent}}}'
+
+
+def encode_branches(branches: Sequence[Branch], thread: Thread) -> str:
+    """What `GET /threads/{id}/branches` answers."""
+    return f"[{','.join(_encode_branch(branch, thread) for branch in branches)}]"
+
+
+def _encode_branch(branch: Branch, thread: Thread) -> str:
+    created_at = branch.created_at.isoformat().replace("+00:00", "Z")
+    return (
+        f'{{"checkpoint_id":{_dumps(branch.checkpoint_id)},"fork":{_dumps(branch.fork)}'
+        f',"current":{_dumps(branch.current)},"created_at":{_dumps(created_at)},"messages":{branch.messages}'
+        f',"last_message":{branch.last_message or "null"},"next":{_dumps(branch.next)}'
+        f',"config":{_dumps(_config(thread, branch.checkpoint_id))}}}'
+    )
 
 
 def _config(thread: Thread, checkpoint_id: str) -> dict[str, dict[str, str]]:

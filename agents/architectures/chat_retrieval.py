@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 from agents.config import AgentConfig
 from agents.context_window import estimated_tokens, newest_that_fit
 from agents.conversation import Conversation, new_id, readable, spoken, with_prompt
+from agents.earlier import is_cut_off, need_all
 from agents.language_models.model_entry import ModelEntry
 from agents.retrieval import Retriever, RunContext, passages
 from agents.tools.toolset import NO_TOOLS, Toolset
@@ -113,11 +114,18 @@ def _retriever(runtime: Runtime[RunContext]) -> Retriever:
 
 
 def _is_first_turn(said: list[BaseMessage]) -> bool:
-    return len(said) <= 1
+    if len(said) - is_cut_off(said) > 1:
+        return False
+    need_all(said)
+    return True
 
 
 def _last_question(said: list[BaseMessage]) -> str:
-    return next((message.text for message in reversed(said) if isinstance(message, HumanMessage)), "")
+    for message in reversed(said):
+        if isinstance(message, HumanMessage):
+            return message.text
+    need_all(said)
+    return ""
 
 
 def _query_request(said: list[BaseMessage], entry: ModelEntry) -> list[BaseMessage]:

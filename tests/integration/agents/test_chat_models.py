@@ -218,3 +218,13 @@ async def test_what_to_check_is_the_models_own(monkeypatch: pytest.MonkeyPatch, 
     assert said["FAIL:404"].endswith("Choose another, or check the base URL of vLLM.")
     assert "Check the network and the base URL of vLLM" in said["hi"]
     assert json.dumps(said).count("OPENAI") == 0
+
+
+async def test_no_two_answers_have_one_id(openai: FakeOpenAI) -> None:
+    """Whatever their server calls them: some draw one of a thousand numbers."""
+    model = build_model(MODELS["GPT 4o"])
+    first, second = await model.ainvoke("one"), await model.ainvoke("two")
+    chunks = [chunk async for chunk in model.astream("three")]
+    ids = {first.id, second.id, *(chunk.id for chunk in chunks)}
+    assert len(ids) == 3
+    assert all(one and one.startswith("lc_run--") for one in ids)

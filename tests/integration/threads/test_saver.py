@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.base import CheckpointTuple, empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
-from langgraph.checkpoint.serde.types import ERROR
+from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import _messages_delta_reducer
 from langgraph.types import Command, Send, interrupt
@@ -209,6 +209,16 @@ def test_an_error_is_replaced_and_a_result_is_kept(thread: Thread) -> None:
     for attempt in ("first", "second"):
         DjangoSaver().put_writes(saved, [("x", attempt), (ERROR, attempt)], "task")
     assert load(saved).pending_writes == [("task", ERROR, "second"), ("task", "x", "first")]
+
+
+async def test_a_task_that_was_answered_twice_keeps_the_last_of_each(thread: Thread) -> None:
+    """LangGraph repeats the answers so far in one call, where a task asks for the third time."""
+    saver = DjangoSaver()
+    saved = await in_database_thread(put, saver, thread)
+    await saver.aput_writes(saved, [(RESUME, ["a"]), (RESUME, ["a", "b"])], "task")
+    await asyncio.gather(*(saver.aput_writes(saved, [(INTERRUPT, n)], "task") for n in range(3)))
+    found = await in_database_thread(load, saved)
+    assert sorted(found.pending_writes or []) == [("task", INTERRUPT, 2), ("task", RESUME, ["a", "b"])]
 
 
 def test_a_checkpoint_may_be_put_again(thread: Thread) -> None:
