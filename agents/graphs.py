@@ -38,6 +38,11 @@ def graph_for(config: AgentConfig, entry: ModelEntry) -> "CompiledStateGraph[Any
     return _compiled(config, entry, _toolsets().NO_TOOLS)
 
 
+def draw_graph(config: AgentConfig, entry: ModelEntry) -> dict[str, Any]:
+    """What the graph for `config` looks like: `{"nodes": […], "edges": […]}`. Any thread may call this."""
+    return _outlines().outline(_architectures()[config.type], config, entry)
+
+
 def warm_up(entry: ModelEntry | None) -> None:
     """Imports LangChain and builds the default assistant's graph, so that the first run need not wait for it.
 
@@ -80,6 +85,12 @@ def _architectures() -> dict[str, Any]:
     from agents.architectures import agent, chat_retrieval, chatbot
 
     return {"agent": agent.build, "chatbot": chatbot.build, "chat_retrieval": chat_retrieval.build}
+
+
+def _outlines() -> Any:
+    from agents.architectures import outline
+
+    return outline
 
 
 def _chat_models() -> Any:

@@ -51,3 +51,7 @@ class Assistant(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.id)
+
+    def is_visible_to(self, user: "User") -> bool:
+        """What `AssistantQuerySet.visible_to` asks, of one that is here."""
+        return self.public or self.owner_id == user.pk

@@ -1,12 +1,16 @@
 """`/assistants`."""
 
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from agents.config import parse_config
+from agents.graphs import draw_graph
+from agents.language_models.catalogue import resolve
 from assistants.models import Assistant
 from assistants.schemas import AssistantBody, AssistantSerializer
 from assistants.services import create_assistant, delete_assistant, put_assistant
@@ -67,6 +71,17 @@ class AssistantViewSet(GenericViewSet[Assistant]):
     def destroy(self, request: Request, pk: str) -> Response:
         delete_assistant(owner=requester(request), assistant_id=parse_id(pk, what=WHAT))
         return Response(OK)
+
+    @extend_schema(
+        summary="The graph that an assistant runs",
+        description="Its nodes and edges, as LangGraph's clients draw them. No graph of ours has graphs inside.",
+        responses={200: OpenApiTypes.OBJECT, 404: NOT_FOUND},
+    )
+    @action(detail=True, pagination_class=None)
+    def graph(self, request: Request, pk: str) -> Response:
+        assistant = find(Assistant.objects.visible_to(requester(request)), pk, what=WHAT)
+        config = parse_config(assistant.config)
+        return Response(draw_graph(config, resolve(config.model)))
 
     def _page(self, assistants: QuerySet[Assistant]) -> Response:
         page = self.paginate_queryset(assistants.select_related("owner"))

@@ -20,6 +20,7 @@ from agents.language_models.builtin_models import DEFAULT_LABEL, LOCAL_LABEL
 from agents.language_models.catalogue import MODELS
 from agents.language_models.chat_models import build_model
 from agents.language_models.model_entry import ModelEntry
+from agents.tools.specs import ToolSpec
 from tests.integration.agents.conftest import ThreadMaker
 from tests.services import FakeOpenAI
 
@@ -101,3 +102,22 @@ def test_importing_the_door_is_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "'agents'" in loaded
     assert not [name for name in ("langchain", "langgraph", "openai") if f"'{name}" in loaded]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AgentConfig(),
+        AgentConfig(tools=(ToolSpec("retrieval"),)),
+        AgentConfig(tools=(ToolSpec("retrieval"), ToolSpec("wikipedia")), interrupt_before_action=True),
+        AgentConfig(type="chatbot"),
+        AgentConfig(type="chat_retrieval"),
+    ],
+    ids=["agent", "tools", "asking", "chatbot", "chat_retrieval"],
+)
+@pytest.mark.parametrize("entry", [ENTRY, replace(ENTRY, can_use_tools=False)], ids=["able", "unable"])
+async def test_what_is_drawn_is_what_runs(openai: FakeOpenAI, config: AgentConfig, entry: ModelEntry) -> None:
+    runs = (await graphs.open_graph(config, entry)).get_graph().to_json()
+    for node in runs["nodes"]:
+        node.pop("metadata", None)
+    assert graphs.draw_graph(config, entry) == runs
