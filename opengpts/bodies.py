@@ -38,7 +38,7 @@ def parse_body(model: type[Model], raw: bytes, content_type: str | None) -> Mode
     Raises `BadRequest` for bytes that are not UTF-8, `Invalid` for text that is not JSON or does not fit.
     A body of another content type is taken as one string, which no model accepts.
     """
-    value = _decode(raw, content_type)
+    value = decode_body(raw, content_type)
     if value is None:
         raise Invalid([{"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}])
     try:
@@ -47,15 +47,19 @@ def parse_body(model: type[Model], raw: bytes, content_type: str | None) -> Mode
         raise Invalid(complaints(exc, "body")) from exc
 
 
-def _decode(raw: bytes, content_type: str | None) -> Any:
+def decode_body(raw: bytes, content_type: str | None) -> Any:
+    """The value in a body: None for none, the text for what is not called JSON. Raises `BadRequest`, `Invalid`."""
     if not raw:
         return None
     try:
         text = raw.decode()
     except UnicodeDecodeError as exc:
         raise BadRequest("There was an error parsing the body") from exc
-    if not _is_json(content_type):
-        return text
+    return decode_json(text) if _is_json(content_type) else text
+
+
+def decode_json(text: str) -> Any:
+    """The value that `text` is the JSON of. Raises `Invalid` for what is none, or cannot be stored, or is too much."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if "\\ud" in text.lower():

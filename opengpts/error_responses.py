@@ -53,8 +53,7 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
             getattr(request, "path", "?"),
             exc_info=exc,
         )
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-    return Response({"detail": error.detail}, status=error.status, headers=headers)
+    return Response({"detail": error.detail}, status=error.status, headers=error.headers)
 
 
 def read_only(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:

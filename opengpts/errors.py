@@ -32,6 +32,10 @@ STATUS_OF_CODE = {
     "embedding_unavailable": 503,
     "tool_unavailable": 503,
     "tool_timed_out": 504,
+    "run_timed_out": 504,
+    "cancelled": 409,
+    "timed_out": 408,
+    "begun_again": 503,
     "server_stopping": 503,
 }
 
@@ -59,6 +63,11 @@ class OpenGPTsError(Exception):
     def detail(self) -> Any:
         """What stands behind `detail` in the response body."""
         return self.message
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that the response must have."""
+        return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
 
 
 class Invalid(OpenGPTsError):
@@ -105,3 +114,17 @@ class TooLarge(OpenGPTsError):
 
 class Forbidden(OpenGPTsError):
     code = "permission_denied"
+
+
+class RateLimited(OpenGPTsError):
+    """Too many requests, or too much work. `retry_after` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}

@@ -3,26 +3,43 @@
 Django's middleware asks the same of what Django answers; the streams of consumers never come by there.
 """
 
+import re
 from typing import Any
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 NOT_OURS = b'{"detail":"This server does not answer to that name. Its names are in ALLOWED_HOSTS."}'
+# What consumers answer.
+_STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?")
 
 
 async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
     """Answer a request that names another host, or must come over HTTPS. False where nothing speaks against it."""
     headers = dict(scope["headers"])
-    host = headers.get(b"host", b"").decode("latin-1")
-    domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    if not _is_ours(headers):
         await _answer(send, 400, NOT_OURS, (b"content-type", b"application/json"))
         return True
-    if settings.SECURE_SSL_REDIRECT and scope["path"].startswith("/runs/stream") and not _is_secure(scope, headers):
+    if settings.SECURE_SSL_REDIRECT and _STREAMS.fullmatch(scope["path"]) and not _is_secure(scope, headers):
+        host = headers[b"host"].decode("latin-1")
         await _answer(send, 301, b"", (b"location", f"https://{host}{scope['path']}".encode("latin-1")))
         return True
     return False
+
+
+async def refuse_socket_at_gate(scope: dict[str, Any], receive: Any, send: Any) -> bool:
+    """The same for a WebSocket, whose handshake is refused with 403."""
+    headers = dict(scope["headers"])
+    if _is_ours(headers) and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers)):
+        return False
+    await receive()
+    await send({"type": "websocket.close"})
+    return True
+
+
+def _is_ours(headers: dict[bytes, bytes]) -> bool:
+    domain, _ = split_domain_port(headers.get(b"host", b"").decode("latin-1"))
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _is_secure(scope: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
@@ -30,7 +47,7 @@ def _is_secure(scope: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
         name, value = settings.SECURE_PROXY_SSL_HEADER
         told = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
         return told is not None and told.decode("latin-1").split(",")[0].strip() == value
-    return bool(scope.get("scheme") == "https")
+    return scope.get("scheme") in ("https", "wss")
 
 
 async def _answer(send: Any, status: int, body: bytes, header: tuple[bytes, bytes]) -> None:

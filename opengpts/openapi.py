@@ -38,6 +38,7 @@ DELETED = Status
 NOT_FOUND = Problem
 BAD_REQUEST = Problem
 CONFLICT = Problem
+LIMITED = Problem
 INVALID = ValidationProblem
 
 

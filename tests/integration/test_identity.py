@@ -13,11 +13,11 @@ pytestmark = pytest.mark.django_db
 
 
 def by_view(header: str) -> User:
-    return identify(RequestFactory(headers={"cookie": header}).get("/").COOKIES)
+    return identify(RequestFactory(headers={"cookie": header}).get("/").COOKIES).user
 
 
 def by_consumer(header: str) -> User:
-    return identify_scope({"headers": [(b"cookie", header.encode("latin-1"))]})
+    return identify_scope({"type": "http", "headers": [(b"cookie", header.encode("latin-1"))]})
 
 
 @pytest.mark.parametrize("ask", [by_view, by_consumer])
