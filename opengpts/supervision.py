@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -54,11 +54,11 @@ class Supervisor(Generic[Work]):
         """
         raise NotImplementedError
 
-    def ensure_started(self) -> None:
-        """Begin, on the running event loop. Doing it again changes nothing."""
+    def ensure_started(self) -> bool:
+        """Begin, on the running event loop. Doing it again changes nothing; returns whether it has begun just now."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
-            return
+            return False
         self._loop = loop
         self._wake, self._ended = asyncio.Event(), asyncio.Event()
         self._doing = {}
@@ -67,16 +67,28 @@ class Supervisor(Generic[Work]):
             loop.create_task(self._claim_forever(), context=empty),
             loop.create_task(self._beat_forever(), context=empty),
         ]
+        return True
 
     def wake(self) -> None:
         """Say that there is something new. May be called from any thread, and where nothing has been started."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    def doing(self) -> list[uuid.UUID]:
+        """What is being done here now."""
+        return list(self._doing)
+
+    def abandon(self, rows: Collection[uuid.UUID]) -> None:
+        """Cancel the work on these, where it goes on here."""
+        for pk in rows:
+            if task := self._doing.get(pk):
+                task.cancel()
+
     async def wait_for_end(self, timeout: float) -> None:  # noqa: ASYNC109 - that nothing ends is no error
         """Return when any piece of work has ended here, or after `timeout` seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._ended.wait()
 
     async def stop(self) -> None:
         """Stop claiming and cancel what is being done: it goes back into the queue, and on when a server is there."""
@@ -98,8 +110,10 @@ class Supervisor(Generic[Work]):
             except Exception:  # whatever it is, everything that waits, waits for this loop
                 logger.exception("%ss cannot be claimed; trying again", self.what)
             try:
-                # The wake-up makes it quick; the timeout makes it sure.
-                await asyncio.wait_for(self._wake.wait(), timeout=settings.RUN_HEARTBEAT)
+                # The wake-up makes it quick; the timeout makes it sure. Python 3.11's `wait_for` loses a cancellation
+                # that comes with a wake-up: `stop` would wait for this loop forever.
+                async with asyncio.timeout(settings.RUN_HEARTBEAT):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 
@@ -121,10 +135,8 @@ class Supervisor(Generic[Work]):
     async def _beat_forever(self) -> None:
         while True:
             try:
-                gone, taken_back = await self.beat(list(self._doing))
-                for pk in gone:
-                    if task := self._doing.get(pk):
-                        task.cancel()
+                gone, taken_back = await self.beat(self.doing())
+                self.abandon(gone)
                 if taken_back:
                     self._wake.set()
             except Exception:

@@ -8,7 +8,8 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 
 from opengpts.admin import ReadOnlyAdmin, pretty
-from runs.models import Run
+from runs.cancellation import cancel_unfinished
+from runs.models import CancelAction, Run, RunQuerySet
 
 
 @admin.register(Run)
@@ -42,6 +43,8 @@ class RunAdmin(ReadOnlyAdmin):
         "input_text",
         "resume_text",
         "config_text",
+        "checkpoint_id",
+        "cancel_action",
         "model",
         ("input_tokens", "output_tokens", "counted"),
         "price",
@@ -53,12 +56,26 @@ class RunAdmin(ReadOnlyAdmin):
         "finished_at",
     ]
     list_per_page = 50
+    actions = ["cancel"]
 
     @admin.display(description="took")
     def duration(self, run: Run) -> str:
         if run.started_at is None or run.finished_at is None:
             return ""
         return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
+
+    @admin.action(description="Cancel selected runs (what they have said is kept)", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: RunQuerySet) -> None:
+        unfinished = list(queryset.unfinished())
+        for run in unfinished:
+            cancel_unfinished(run.thread_id, Run.objects.filter(pk=run.pk), action=CancelAction.INTERRUPT)
+        left = queryset.count() - len(unfinished)
+        said = f"{len(unfinished)} runs are cancelled." + (f" {left} had ended already." if left else "")
+        self.message_user(request, said)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change runs could, if anybody but the server might."""
+        return bool(request.user.has_perm("runs.change_run"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The list, with what the runs that match its filters came to, on all its pages."""

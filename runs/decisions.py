@@ -7,21 +7,23 @@ seen: those are not decided on.
 from typing import Any
 
 from opengpts.errors import Conflict, Invalid
+from runs.models import Run
 from runs.schemas import Command, Edit
-from threads.models import Thread
+from threads.models import Checkpoint, Thread
 from threads.state import read_step
+from threads.upkeep import delete_writes
 
 NOTHING_WAITS = "No tool call of this thread waits for a decision."
 DECIDED = "The tool calls of this thread have changed, or been decided on, since this was asked for."
 
 
-def decisions_on(thread: Thread, command: Command | None) -> dict[str, Any]:
-    """What the row of a run without input keeps: see `Run.resume`.
+def decisions_on(thread: Thread, command: Command | None, checkpoint_id: str | None = None) -> dict[str, Any]:
+    """What the row of a run without input keeps: see `Run.resume`. It begins from that checkpoint, or the newest.
 
     Without a command all calls are approved. Raises `Conflict` for a command where no calls wait, and `Invalid` where
     its decisions are not one for each, or would call another tool.
     """
-    calls = read_step(thread=thread).waiting
+    calls = read_step(thread=thread, checkpoint_id=checkpoint_id).waiting
     kept: dict[str, Any] = {"calls": [call["id"] for call in calls], "decisions": None}
     if command is None:
         return kept
@@ -50,3 +52,17 @@ def answer_to(calls: list[dict[str, Any]], kept: dict[str, Any] | None) -> list[
             raise Conflict(DECIDED)
         return None
     return kept["decisions"] or [{"type": "approve"}] * len(calls) or None
+
+
+def take_back(*, run: Run) -> None:
+    """Undo the decisions of a run that was broken off before its thread went on with them: the calls wait again.
+
+    To be called in the transaction that ends the run.
+    """
+    run_id = str(run.pk)
+    if (
+        run.resume
+        and run.resume["calls"]
+        and not Checkpoint.objects.filter(thread=run.thread_id, run_id=run_id).exists()
+    ):
+        delete_writes(thread_id=run.thread_id, run_ids=[run_id])

@@ -25,10 +25,34 @@ class RunStatus(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+UNFINISHED = (RunStatus.PENDING, RunStatus.RUNNING)
+# What the protocol's lifecycle events say of runs that have ended.
+LIFECYCLE_OF = {
+    RunStatus.SUCCESS: "completed",
+    RunStatus.INTERRUPTED: "interrupted",
+    RunStatus.ERROR: "failed",
+    # The protocol has no word of its own for it.
+    RunStatus.CANCELLED: "failed",
+}
+
+
+class CancelAction(models.TextChoices):
+    """What becomes of a run that is cancelled."""
+
+    # It stops where it is. What it has said stays in the thread.
+    INTERRUPT = "interrupt"
+    # What it has added to the thread is taken out again.
+    ROLLBACK = "rollback"
+
+
 class RunQuerySet(models.QuerySet["Run"]):
     def owned_by(self, user: "User") -> "RunQuerySet":
         """The runs that `user` started: the only ones they may see."""
         return self.filter(owner=user)
+
+    def unfinished(self) -> "RunQuerySet":
+        """The runs that wait or go on."""
+        return self.filter(status__in=UNFINISHED)
 
 
 class Run(models.Model):
@@ -49,6 +73,10 @@ class Run(models.Model):
     # `decisions` are null where all are approved as they stand then.
     resume = JSONTextField(null=True)
     config = JSONTextField(default=dict)
+    # The checkpoint of its thread that it begins from; empty: the newest one when it is its turn.
+    checkpoint_id = models.CharField(max_length=64, blank=True, editable=False)
+    # Set when somebody wants it cancelled while it goes on: its process then stops it.
+    cancel_action = models.CharField(max_length=16, choices=CancelAction.choices, blank=True, editable=False)
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
     # The label of the model that it called, the last attempt's where that changed; empty: none has been called yet.
@@ -63,6 +91,10 @@ class Run(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     # Names the process that runs it, so that a restart recognises the runs that died with the last one.
     worker = models.CharField(max_length=255, blank=True)
+    # It was started by a command of the protocol, and nobody who subscribes to how runs end was told how it did.
+    awaited = models.BooleanField(default=False, editable=False)
+    # Its events come after this number in its thread's log. null: it has not begun.
+    first_seq = models.PositiveBigIntegerField(null=True, editable=False)
     heartbeat_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
@@ -77,6 +109,9 @@ class Run(models.Model):
                 fields=["thread"], condition=models.Q(status="running"), name="run_one_running_per_thread"
             ),
             models.CheckConstraint(condition=models.Q(status__in=RunStatus.values), name="run_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(cancel_action__in=["", *CancelAction.values]), name="run_cancel_action_known"
+            ),
             models.CheckConstraint(
                 condition=models.Q(input_tokens__isnull=True, output_tokens__isnull=True, cost__isnull=True)
                 | models.Q(input_tokens__isnull=False, output_tokens__isnull=False),

@@ -67,7 +67,12 @@ class RunBody(BaseModel):
     `input` is `{"messages": […]}`, a list of messages, one message, `[]` (answer what is there), or null (go on
     from where the thread stands: tool calls that wait for confirmation are approved). `command` is given instead of
     `input`, to decide on each of these calls. `assistant_id` may be left out: the thread's assistant runs then.
-    `config.configurable` overrides the assistant's for this run; it cannot name another thread or user.
+    `config.configurable` overrides the assistant's for this run; it cannot name another thread or user. Its
+    `checkpoint_id` is a state of the thread's past to begin from, which makes a branch.
+
+    `multitask_strategy` says what becomes of the thread's runs that have not ended: `enqueue` waits for them, `reject`
+    refuses the new one (409), `interrupt` and `rollback` cancel them so.
+    `on_disconnect` is for streams: `cancel` cancels the run when the client leaves.
     """
 
     model_config = ConfigDict(
@@ -86,6 +91,8 @@ class RunBody(BaseModel):
     input: Any = None
     command: Command | None = None
     config: RunConfig | None = None
+    multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"
+    on_disconnect: Literal["continue", "cancel"] = "continue"
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "RunBody":

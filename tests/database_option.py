@@ -48,6 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         "DATABASE_URL": database_url,
         "DATA_DIR": str(directory),
         "REDIS_URL": "",
+        "RUN_EXECUTOR": "inline",
         "LOCAL_MODEL": "off",
         "OPENAI_API_KEY": "",
         "OPENAI_BASE_URL": "",

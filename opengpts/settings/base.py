@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "threads",
     "knowledge",
     "runs",
+    "schedules",
 ]
 
 MIDDLEWARE = [
@@ -136,17 +137,29 @@ DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{DA
 REQUEST_THREADS = env.int("REQUEST_THREADS", default=8)
 DATABASE_THREADS = env.int("DATABASE_THREADS", default=4)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ON_POSTGRESQL = DATABASES["default"]["ENGINE"].endswith("postgresql")
+if ON_POSTGRESQL:
+    # The queue of the worker processes, whether or not there are any: RUN_EXECUTOR may be changed any time.
+    INSTALLED_APPS.append("procrastinate.contrib.django")
 
-# Nothing goes over the channel layer yet: runs and their events stay within a process.
+# Where processes share the events of runs, and wake each other. Empty: this is the only process, and its memory does.
 REDIS_URL = env.str("REDIS_URL", default="")
-CHANNEL_LAYERS: dict[str, Any] = {
-    "default": {
+# What the names of keys and channels begin with, where several deployments share one Redis.
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="opengpts")
+
+
+def channel_layer(url: str, prefix: str) -> dict[str, Any]:
+    """Django's settings for the channel layer: over Redis, or in memory where there is no URL."""
+    if not url:
+        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    return {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # Who uses the layer has a timeout of its own. One per socket costs a task for every message.
+        "CONFIG": {"hosts": [{"address": url, "socket_timeout": None}], "prefix": f"{prefix}:"},
     }
-    if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
+
+
+CHANNEL_LAYERS = {"default": channel_layer(REDIS_URL, REDIS_PREFIX)}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -241,13 +254,39 @@ VECTOR_CACHE_BYTES = env.int("VECTOR_CACHE_BYTES", default=256 * 1024 * 1024)
 # tool may ask for: tools that call other servers have shorter limits of their own.
 TOOL_TIMEOUT = env.float("TOOL_TIMEOUT", default=300.0)
 
+# Who does the runs: "inline", the process that was asked for them, or "procrastinate", worker processes.
+RUN_EXECUTOR = env.str("RUN_EXECUTOR", default="inline").lower()
+if RUN_EXECUTOR not in ("inline", "procrastinate"):
+    raise ImproperlyConfigured(f"RUN_EXECUTOR={RUN_EXECUTOR} is neither inline nor procrastinate.")
+if RUN_EXECUTOR == "procrastinate" and not ON_POSTGRESQL:
+    raise ImproperlyConfigured("RUN_EXECUTOR=procrastinate keeps its queue in PostgreSQL: set DATABASE_URL to one.")
+if RUN_EXECUTOR == "procrastinate" and not REDIS_URL:
+    raise ImproperlyConfigured("RUN_EXECUTOR=procrastinate sends what runs say through Redis: set REDIS_URL.")
+# Seconds that a worker process which is told to stop lets its runs go on. Then others go on with them.
+WORKER_DRAIN = env.float("WORKER_DRAIN", default=30.0)
 # Runs at once in this process; further ones wait as `pending` rows.
 RUN_CONCURRENCY = env.int("RUN_CONCURRENCY", default=64)
-# Seconds. A running run says it is alive every RUN_HEARTBEAT; silent for RUN_LOST_AFTER, it is ended as lost.
+# Runs that one user may have going on, and waiting; runs that may wait on this server in all. More get a 429.
+RUNS_AT_ONCE_PER_USER = env.int("RUNS_AT_ONCE_PER_USER", default=32)
+RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)
+RUNS_QUEUED = env.int("RUNS_QUEUED", default=5000)
+# Seconds. A run that takes longer is ended as an error; what it has said is kept.
+RUN_TIMEOUT = env.float("RUN_TIMEOUT", default=3600.0)
+# Seconds. A running run says it is alive every RUN_HEARTBEAT; silent for RUN_LOST_AFTER, it is taken up by another
+# process, or ended as lost where that was done too often.
 RUN_HEARTBEAT = env.float("RUN_HEARTBEAT", default=5.0)
 RUN_LOST_AFTER = env.float("RUN_LOST_AFTER", default=30.0)
+# Seconds between two looks at the schedules: a run begins so much later than it is due, at most.
+SCHEDULE_TICK = env.float("SCHEDULE_TICK", default=15.0)
+# Schedules that a user may have. Staff may give them more.
+SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
 # Seconds between the comments that keep an idle stream open through proxies.
 STREAM_HEARTBEAT = env.float("STREAM_HEARTBEAT", default=15.0)
+# A WebSocket is closed that has been silent for so many seconds, or has not read what it was sent; each may have so
+# many subscriptions.
+WEBSOCKET_IDLE_TIMEOUT = env.float("WEBSOCKET_IDLE_TIMEOUT", default=3600.0)
+WEBSOCKET_SEND_TIMEOUT = env.float("WEBSOCKET_SEND_TIMEOUT", default=60.0)
+WEBSOCKET_MAX_SUBSCRIPTIONS = env.int("WEBSOCKET_MAX_SUBSCRIPTIONS", default=64)
 # Events kept per thread, and seconds they are kept after the last one, for clients that come back.
 EVENT_LOG_LENGTH = env.int("EVENT_LOG_LENGTH", default=10_000)
 EVENT_LOG_TTL = env.float("EVENT_LOG_TTL", default=600.0)
@@ -277,6 +316,10 @@ LOGGING = {
         # Both clients of the providers log every request.
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        # Writes a traceback each second while Redis is away. That it is away is told by what needs it.
+        "channels_redis": {"level": "CRITICAL"},
+        # Tells of every job at its beginning and its end.
+        "procrastinate": {"level": "WARNING"},
         # Write down what servers send, and addresses with the keys in them.
         "httpcore": {"level": "WARNING"},
         "mcp": {"level": "CRITICAL"},

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from langchain_core.tools import tool
+from langgraph.config import get_stream_writer
 
 
 def _ran(name: str, **arguments: Any) -> None:
@@ -38,6 +40,24 @@ async def slow(seconds: float) -> str:
 
 
 @tool
+def block(seconds: float) -> str:
+    """Wait, in a thread that nobody can stop."""
+    _ran("block", seconds=seconds)
+    time.sleep(seconds)
+    return f"blocked {seconds:g}"
+
+
+@tool
 async def dump(size: int) -> str:
     """A text of that many letters."""
     return "d" * size
+
+
+@tool
+async def telling(count: int) -> str:
+    """Tell those who watch how far it is, so many times."""
+    tell = get_stream_writer()
+    for number in range(1, count + 1):
+        tell({"name": "progress", "payload": {"done": number, "of": count}})
+    tell({"note": "finished"})
+    return f"told {count} times"

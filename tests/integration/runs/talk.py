@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 from opengpts.db import in_database_thread
-from runs.event_log import LogEntry, MemoryEventLog
+from runs.claiming import claim_run
+from runs.event_log import LogEntry
+from runs.event_log.memory import MemoryEventLog
 from runs.execution import execute
 from runs.models import Run
 from runs.opengpts_stream import OpenGPTsProjection
-from runs.services import claim_run
 from tests.client import APIClient
 
 CONFIRMED = {"type==agent/tools": ["retrieval"], "type==agent/interrupt_before_action": True}
@@ -92,5 +93,5 @@ class Doing:
     async def streamed(self) -> list[Any]:
         """The messages of the last `data` of its OpenGPTs stream."""
         events = [event.decode() for event in OpenGPTsProjection().project(await self.entries())]
-        data = [event.split("data: ")[1] for event in events if event.startswith("event: data")]
+        data = [event.split("data: ")[1] for event in events if "event: data" in event]
         return list(json.loads(data[-1])["messages"]) if data else []

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from opengpts.errors import OpenGPTsError
+from runs.claiming import claim_run
+from runs.ending import finish_run
 from runs.models import Run, RunStatus
 from runs.opengpts_stream import ending_of
-from runs.services import claim_run, finish_run
 from tests.client import APIClient
 
 pytestmark = pytest.mark.django_db
@@ -21,26 +22,27 @@ def run() -> Run:
 
 
 def test_not_before_the_run_is_over(run: Run) -> None:
-    assert ending_of(run=run) == []
+    assert ending_of(run=run, seq=5) == []
     claimed = claim_run()
     assert claimed == run
-    assert ending_of(run=run) == []
+    assert ending_of(run=run, seq=5) == []
     finish_run(run=claimed, status=RunStatus.SUCCESS)
-    assert ending_of(run=run) == [b"event: end\r\n\r\n"]
+    assert ending_of(run=run, seq=5) == [b"id: 5\r\nevent: end\r\n\r\n"]
 
 
 def test_with_the_error(run: Run) -> None:
     claimed = claim_run()
     assert claimed
     finish_run(run=claimed, status=RunStatus.ERROR, error=OpenGPTsError("No.", code="model_failed"))
-    error, end = ending_of(run=run)
+    said, error, end = ending_of(run=run, seq=5)
+    assert [message["content"] for message in json.loads(said.split(b"data: ")[1])["messages"]] == ["x"]
     assert json.loads(error.split(b"data: ")[1]) == {"status_code": 502, "message": "No.", "code": "model_failed"}
-    assert end == b"event: end\r\n\r\n"
+    assert end == b"id: 5\r\nevent: end\r\n\r\n"
 
 
 def test_when_it_was_deleted(run: Run) -> None:
     run.thread.delete()
-    assert b"not_found" in ending_of(run=run)[0]
+    assert b"not_found" in ending_of(run=run, seq=5)[0]
 
 
 def test_what_another_process_took_over_is_not_ended_here(run: Run) -> None:

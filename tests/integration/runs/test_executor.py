@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from runs import executor as module
-from runs.executor import InlineExecutor
+from runs.executors import inline as module
+from runs.executors.inline import InlineExecutor
 from runs.models import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,3 +33,18 @@ async def test_a_failing_claim_does_not_end_the_claiming(monkeypatch: pytest.Mon
     finally:
         await executor.stop()
     assert claims > 1
+
+
+async def test_stopping_in_the_moment_of_a_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wake-up does not swallow the stop, which would then wait forever."""
+    monkeypatch.setattr(module, "claim_run", lambda: None)
+    for _ in range(20):
+        executor = InlineExecutor()
+        executor.ensure_started()
+        # Until it waits to be woken.
+        async with asyncio.timeout(30):
+            while executor._wake.is_set() or not getattr(executor._wake, "_waiters", ()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        executor._wake.set()
+        async with asyncio.timeout(30):
+            await executor.stop()

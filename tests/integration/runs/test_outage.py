@@ -9,10 +9,12 @@ from django.db import OperationalError
 from agents.graphs import aclose
 from opengpts.db import in_database_thread
 from runs import execution
-from runs.event_log import MemoryEventLog
+from runs.claiming import EVENT_LEASE, claim_run
+from runs.ending import requeue_run
+from runs.errors import MAX_ATTEMPTS
+from runs.event_log.memory import MemoryEventLog
 from runs.execution import execute
 from runs.models import Run
-from runs.services import MAX_ATTEMPTS, claim_run, requeue_run
 from tests.client import APIClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +41,7 @@ async def test_it_waits_and_is_tried_again(monkeypatch: pytest.MonkeyPatch, sett
         assert run
         log = MemoryEventLog(length=10, ttl=60)
         await asyncio.wait_for(execute(run, log), timeout=30)
-        assert log.last_seq(run.thread_id) == 1
+        assert await log.last_seq(run.thread_id) == run.thread.event_seq - EVENT_LEASE + 1
         row = await in_database_thread(Run.objects.get)
         assert row.status == "pending"
         outage = iter([requeue_run])

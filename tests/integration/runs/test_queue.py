@@ -9,16 +9,10 @@ from django.utils import timezone
 
 from opengpts.errors import OpenGPTsError
 from opengpts.worker import is_dead, worker_id
+from runs.claiming import claim_run, find_stopped, keep_alive, recover_lost_runs
+from runs.ending import finish_run, requeue_run
+from runs.errors import MAX_ATTEMPTS
 from runs.models import Run, RunStatus
-from runs.services import (
-    MAX_ATTEMPTS,
-    claim_run,
-    find_vanished,
-    finish_run,
-    keep_alive,
-    recover_lost_runs,
-    requeue_run,
-)
 from tests.client import APIClient
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +56,13 @@ def test_a_run_waits_for_an_older_one_of_another_process(thread: str, worker: st
 
 def test_a_run_that_was_taken_over_meanwhile_is_not_claimed(thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = post_run(thread)
-    monkeypatch.setattr("runs.services.lock_thread", lambda _: Run.objects.update(worker=ELSEWHERE))
+    found = [(run.pk, run.thread_id)]
+
+    def taken(*_: Any) -> Any:
+        Run.objects.update(worker=ELSEWHERE)
+        return found
+
+    monkeypatch.setattr("runs.claiming.fetch", taken)
     assert claim_run() is None
     run.refresh_from_db()
     assert (run.status, run.worker) == (RunStatus.PENDING, ELSEWHERE)
@@ -144,9 +144,9 @@ def test_a_run_that_keeps_killing_its_process_is_given_up(thread: str) -> None:
 def test_runs_that_are_gone_are_noticed(thread: str) -> None:
     run = post_run(thread)
     claim_run()
-    assert find_vanished(running=[run.pk]) == set()
+    assert find_stopped(running=[run.pk]) == set()
     APIClient("alice")("DELETE", f"/threads/{thread}")
-    assert find_vanished(running=[run.pk]) == {run.pk}
+    assert find_stopped(running=[run.pk]) == {run.pk}
 
 
 def test_no_messages_can_be_posted_under_a_running_run(thread: str) -> None:
@@ -163,7 +163,7 @@ def test_no_messages_can_be_posted_under_a_running_run(thread: str) -> None:
 
 
 def test_a_client_cannot_name_the_thread_or_user_of_a_run_in_its_config(thread: str) -> None:
-    config = {"configurable": {"thread_id": "x", "user_id": "bob", "checkpoint_id": "y", "type": "chatbot"}}
+    config = {"configurable": {"thread_id": "x", "user_id": "bob", "checkpoint_ns": "y", "type": "chatbot"}}
     assert post_run(thread, config=config).config == {"configurable": {"type": "chatbot"}}
 
 

@@ -6,8 +6,9 @@ import pytest
 from django.test import Client
 
 from agents.language_models.usage import Spending, Usage
+from runs.claiming import claim_run
+from runs.ending import finish_run, requeue_run
 from runs.models import Run, RunStatus
-from runs.services import claim_run, finish_run, requeue_run
 from tests.client import APIClient
 
 pytestmark = pytest.mark.django_db

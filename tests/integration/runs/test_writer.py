@@ -8,10 +8,10 @@ import pytest
 
 from agents.graphs import aclose
 from opengpts.db import in_database_thread
-from runs.event_log import MemoryEventLog
+from runs.claiming import claim_run, recover_lost_runs
+from runs.event_log.memory import MemoryEventLog
 from runs.execution import execute
 from runs.models import Run
-from runs.services import claim_run, recover_lost_runs
 from tests.client import APIClient
 from tests.services import FakeOpenAI
 from threads.models import Checkpoint, Message

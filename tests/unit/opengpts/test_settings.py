@@ -49,10 +49,19 @@ def test_production_refuses_to_start_unsafe(tmp_path: Path, missing: dict[str, s
         ({"RUN_CONCURRENCY": "abc"}, "RUN_CONCURRENCY=abc should be a whole number."),
         ({"RUN_CONCURRENCY": "1.5"}, "RUN_CONCURRENCY=1.5 should be a whole number."),
         ({"RUN_HEARTBEAT": "5s"}, "RUN_HEARTBEAT=5s should be a number."),
+        ({"RUN_EXECUTOR": "celery"}, "RUN_EXECUTOR=celery is neither inline nor procrastinate."),
+        (
+            {"RUN_EXECUTOR": "procrastinate", "REDIS_URL": "redis://localhost"},
+            "RUN_EXECUTOR=procrastinate keeps its queue in PostgreSQL: set DATABASE_URL to one.",
+        ),
+        (
+            {"RUN_EXECUTOR": "procrastinate", "DATABASE_URL": "postgres://localhost/x"},
+            "RUN_EXECUTOR=procrastinate sends what runs say through Redis: set REDIS_URL.",
+        ),
         ({"TOOL_URLS": "wikipedia"}, "TOOL_URLS=wikipedia should be a list like name=value,name=value."),
     ],
 )
-def test_a_setting_of_the_wrong_type_is_named(tmp_path: Path, setting: dict[str, str], sentence: str) -> None:
+def test_a_setting_that_cannot_be_is_named(tmp_path: Path, setting: dict[str, str], sentence: str) -> None:
     refused = production(tmp_path, **(COMPLETE | setting))
     assert refused.returncode != 0
     assert refused.stderr.splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {sentence}"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.once
 
 
 def translated(*items: tuple[str, Any]) -> list[LogEntry]:
-    translator = Translator()
+    translator = Translator("r1")
     events = [event for mode, payload in items for event in translator.translate(mode, payload)]
     return [LogEntry(number, uuid.UUID(int=0), method, data) for number, (method, data) in enumerate(events, start=1)]
 
@@ -83,7 +83,10 @@ def test_calls_of_one_answer_grow_side_by_side() -> None:
 def test_what_is_asked_of_people() -> None:
     payload: dict[str, Any] = {"action_requests": [], "review_configs": []}
     [entry] = translated(("updates", {"__interrupt__": (Interrupt(payload, id="i1"),)}))
-    assert (entry.method, entry.data) == ("input.requested", {"interrupt_id": "i1", "payload": payload})
+    assert (entry.method, entry.data) == (
+        "input.requested",
+        {"interrupt_id": "i1", "payload": payload, "value": payload},
+    )
 
 
 def test_updates_in_a_list_are_one() -> None:
