@@ -1,17 +1,18 @@
-"""The ASGI application: HTTP by Django and Channels, and beside them what does runs and reads documents."""
+"""The ASGI application: HTTP and WebSockets by Django and Channels, and beside them runs, documents and schedules."""
 
 import os
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opengpts.settings.production")
 
-from opengpts.gate import refuse_at_gate
-from opengpts.routing import http  # sets Django up, which the others need
+from opengpts.gate import refuse_at_gate, refuse_socket_at_gate
+from opengpts.routing import http, websocket  # sets Django up, which the others need
 
 # isort: split
 from knowledge.worker import worker
 from opengpts.stopping import watch_signals
-from runs.executor import executor
+from runs.executors import executor
+from schedules.ticker import ticker
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -23,13 +24,14 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
-    executor.ensure_started()
+    executor().ensure_started()
     worker.ensure_started()
+    ticker.ensure_started()
     if scope["type"] == "http":
         if not await refuse_at_gate(scope, send):
             await http(scope, receive, send)
-    elif scope["type"] == "websocket":
-        await _refuse_websocket(receive, send)
+    elif scope["type"] == "websocket" and not await refuse_socket_at_gate(scope, receive, send):
+        await websocket(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
@@ -37,16 +39,13 @@ async def _lifespan(receive: Any, send: Any) -> None:
         message = await receive()
         if message["type"] == "lifespan.startup":
             watch_signals()
-            executor.ensure_started()
+            executor().ensure_started()
             worker.ensure_started()
+            ticker.ensure_started()
             await send({"type": "lifespan.startup.complete"})
         else:
+            await ticker.stop()
             await worker.stop()
-            await executor.stop()
+            await executor().stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
-
-
-async def _refuse_websocket(receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": 4404, "reason": "Nothing is served here over WebSocket."})

@@ -2,7 +2,8 @@ from django.urls import re_path
 
 from opengpts.api import Router
 from runs.schema_views import config_schema, input_schema, output_schema
-from runs.views import RunViewSet
+from runs.streaming.views import CommandView, ThreadEventsView
+from runs.views import CancelThreadRunView, RunViewSet, ThreadRunsView
 
 router = Router()
 router.register("runs", RunViewSet, basename="run")
@@ -12,4 +13,12 @@ urlpatterns = [
     re_path(r"^runs/input_schema/?$", input_schema, name="input_schema"),
     re_path(r"^runs/output_schema/?$", output_schema, name="output_schema"),
     *router.urls,
+    re_path(r"^threads/(?P<thread_id>[^/]+)/runs/?$", ThreadRunsView.as_view(), name="thread_runs"),
+    re_path(
+        r"^threads/(?P<thread_id>[^/]+)/runs/(?P<run_id>[^/]+)/cancel/?$",
+        CancelThreadRunView.as_view(),
+        name="thread_run_cancel",
+    ),
+    re_path(r"^threads/(?P<thread_id>[^/]+)/commands/?$", CommandView.as_view(), name="thread_commands"),
+    re_path(r"^threads/(?P<thread_id>[^/]+)/stream/events/?$", ThreadEventsView.as_view(), name="thread_events"),
 ]

@@ -37,8 +37,10 @@ READABLE = {
     "/threads/THREAD": {"GET", "PUT", "DELETE"},
     "/threads/THREAD/state": {"GET", "POST"},
     "/threads/THREAD/history": {"GET"},
+    "/threads/THREAD/branches": {"GET"},
     "/runs": {"POST"},
-    "/runs/RUN": {"GET"},
+    "/runs/RUN": {"GET", "DELETE"},
+    "/threads/THREAD/runs": {"GET"},
     "/runs/stream": {"POST"},
     "/ok": {"GET"},
     "/health": {"GET"},
@@ -191,7 +193,13 @@ def test_what_is_another_users(world: World) -> None:
 
 @pytest.mark.parametrize("number", ["x", "-1", "1e3", "", "1.5", "99999999999999999999", "%00", "٣"])
 def test_pages_that_are_none(world: World, number: str) -> None:
-    for path in ("/assistants", "/assistants/public", "/threads", "/threads/THREAD/history"):
+    for path in (
+        "/assistants",
+        "/assistants/public",
+        "/threads",
+        "/threads/THREAD/history",
+        "/threads/THREAD/branches",
+    ):
         for query in ["limit", "offset"][: 1 if "history" in path else 2]:
             assert_refused(world.alice("GET", f"{world.fill(path)}?{query}={number}"), 422)
         assert_refused(world.alice("GET", f"{world.fill(path)}?limit=0"), 422)
@@ -200,6 +208,11 @@ def test_pages_that_are_none(world: World, number: str) -> None:
 @pytest.mark.parametrize("before", ["%00", "%ff", "\U0001f600", "a\n"])
 def test_histories_from_nowhere(world: World, before: str) -> None:
     assert_refused(world.alice("GET", world.fill(f"/threads/THREAD/history?before={before}")), 422)
+
+
+@pytest.mark.parametrize("checkpoint_id", ["", "%00", "%ff", "\U0001f600", "a\n", NOWHERE])
+def test_states_of_nowhere(world: World, checkpoint_id: str) -> None:
+    assert_refused(world.alice("GET", world.fill(f"/threads/THREAD/state?checkpoint_id={checkpoint_id}")), 404)
 
 
 @pytest.mark.parametrize("user", ["x" * 256, '"a\\000b"', '"a\\012b"', "x" * 4000])
@@ -211,7 +224,7 @@ def test_users_that_are_none(world: World, user: str) -> None:
         assert_refused(response, 401)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/threads/THREAD/nowhere", "/runs/RUN/stream", "//threads", "/%00"])
+@pytest.mark.parametrize("path", ["/nowhere", "/threads/THREAD/nowhere", "/runs/RUN/nowhere", "//threads", "/%00"])
 def test_addresses_that_are_none(world: World, path: str) -> None:
     for method in METHODS:
         assert_refused(world.alice(method, world.fill(path), ROUTES[0].body), 404)

@@ -99,6 +99,7 @@ def test_the_documentation_names_every_route() -> None:
         "GET /threads/{id}/state",
         "POST /threads/{id}/state",
         "GET /threads/{id}/history",
+        "GET /threads/{id}/branches",
         "POST /runs",
         "POST /runs/stream",
         "GET /runs/{id}",

@@ -38,8 +38,9 @@ def decode(events: list[bytes]) -> list[tuple[str, Any]]:
     decoded = []
     for event in events:
         assert event.endswith(b"\r\n\r\n")
-        name, _, data = event.decode().strip().partition("\r\n")
-        decoded.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: ")) if data else None))
+        fields = dict(line.split(": ", 1) for line in event.decode().strip().split("\r\n"))
+        assert fields["id"].isdigit()
+        decoded.append((fields["event"], json.loads(fields["data"]) if "data" in fields else None))
     return decoded
 
 
@@ -84,7 +85,7 @@ def test_a_tool_call_is_shown_before_any_text() -> None:
 def test_after_a_gap_nothing_comes_until_it_is_whole() -> None:
     projection = OpenGPTsProjection()
     projection.project([*START, delta("tok0 ")])
-    projection.skip()
+    projection.skip([])
     assert projection.project([delta("tok7 ")]) == []
     assert contents(decode(projection.project([update("chatbot", ANSWER)]))[0]) == ["hi", "tok0 tok1 "]
 
@@ -108,3 +109,12 @@ def test_artifacts_are_not_streamed() -> None:
     found = {"type": "tool", "content": "4", "id": "t1", "tool_call_id": "c1", "artifact": ["large"]}
     [(_, data)] = decode(OpenGPTsProjection().project([update("tools", found)]))
     assert data == {"messages": [{**found, "artifact": None}]}
+
+
+def test_a_later_attempt_repeats_its_input_and_hides_nothing() -> None:
+    """The process died when all was said: the next one says again what was asked, and that the run is over."""
+    projection = OpenGPTsProjection()
+    again = [entry("lifecycle", event="running"), update("__start__", HUMAN), entry("lifecycle", event="completed")]
+    events = decode(projection.project([*START, update("model", ANSWER), *again]))
+    assert [name for name, _ in events] == ["data", "end"]
+    assert contents(events[0]) == ["hi", "tok0 tok1 "]

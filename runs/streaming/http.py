@@ -1,0 +1,117 @@
+"""What streams over HTTP share: server-sent events, heartbeats, clients that leave, servers that stop."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from channels.generic.http import AsyncHttpConsumer
+from django.conf import settings
+
+from opengpts.error_responses import as_client_error
+from opengpts.errors import OpenGPTsError
+from opengpts.request_body import Disconnected, receive_body, until_disconnected
+from opengpts.stopping import told_to_stop
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Any]
+
+NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
+STREAM_HEADERS = [
+    NOSNIFF,
+    (b"Content-Type", b"text/event-stream; charset=utf-8"),
+    (b"Cache-Control", b"no-cache"),
+    # Tells nginx to pass each event on at once.
+    (b"X-Accel-Buffering", b"no"),
+]
+STOPPING = OpenGPTsError("The server is stopping. The run goes on when it is back.", code="server_stopping")
+
+
+class EventStreamConsumer(AsyncHttpConsumer):
+    """Answers one request with a stream. Subclasses say which."""
+
+    # The methods that are answered.
+    methods: tuple[str, ...]
+
+    async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        """Check the request and return the stream. What is raised here becomes the response instead.
+
+        The stream gives chunks as they are sent; an empty one is a moment to say that it is still there.
+        """
+        raise NotImplementedError
+
+    def stopping(self) -> bytes:
+        """The last events of a stream that is broken off because the server stops."""
+        raise NotImplementedError
+
+    async def left(self) -> None:
+        """The client has gone away before its stream was over."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Callable[..., Any]) -> None:
+        """Answer one request. The stream is given up when the client is gone, and ended when the server stops."""
+        self.scope, self.base_send = scope, send
+        self._streaming = False
+        try:
+            with await receive_body(receive, limit=settings.MAX_BODY_BYTES) as file:
+                body = file.read()
+        except Disconnected:
+            return
+        except OpenGPTsError as exc:
+            await self._refuse(exc)
+            return
+        serving = asyncio.ensure_future(self.handle(body))
+        leaving = asyncio.ensure_future(until_disconnected(receive))
+        stopping = asyncio.ensure_future(told_to_stop())
+        try:
+            await asyncio.wait({serving, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            over, stopped = serving.done(), stopping.done() and not leaving.done()
+        finally:
+            for task in (serving, leaving, stopping):
+                task.cancel()
+        await asyncio.gather(serving, leaving, stopping, return_exceptions=True)
+        if over:
+            serving.result()
+        elif stopped and self._streaming:
+            await self.send_body(self.stopping(), more_body=False)
+        elif not stopped:
+            await self.left()
+
+    async def handle(self, body: bytes) -> None:
+        try:
+            if self.scope["method"] not in self.methods:
+                raise OpenGPTsError("Method Not Allowed", code="method_not_allowed")
+            stream = await self.open(body)
+        except Exception as exc:
+            await self._refuse(exc)
+            return
+        self._streaming = True
+        await self.send_headers(headers=STREAM_HEADERS)
+        try:
+            async for chunk in stream:
+                await self.send_body(chunk or ping(), more_body=True)
+        finally:
+            await stream.aclose()
+        await self.send_body(b"", more_body=False)
+
+    def header(self, name: bytes) -> str | None:
+        """A header of the request, by its name in lower case."""
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
+
+    async def _refuse(self, exc: Exception) -> None:
+        error = as_client_error(exc)
+        if error.code == "internal_error":
+            logger.error("unhandled error in %s %s", self.scope["method"], self.scope["path"], exc_info=exc)
+        headers = [(b"Content-Type", b"application/json"), NOSNIFF]
+        headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        if error.status == 405:
+            headers.append((b"Allow", ", ".join(self.methods).encode()))
+        text = json.dumps({"detail": error.detail}, ensure_ascii=False, separators=(",", ":"))
+        await self.send_response(error.status, text.encode(), headers=headers)
+
+
+def ping() -> bytes:
+    """A comment, which keeps the connection open through proxies."""
+    return f": ping - {datetime.now(UTC).replace(tzinfo=None)}\r\n\r\n".encode()
