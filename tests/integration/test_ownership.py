@@ -6,6 +6,7 @@ import pytest
 
 from assistants.models import Assistant
 from runs.models import Run
+from schedules.models import Schedule
 from tests.client import APIClient
 from threads.models import Message, Thread
 
@@ -16,22 +17,25 @@ HUMAN = {"type": "human", "content": "hi"}
 
 @pytest.fixture
 def alices() -> dict[str, str]:
-    """What alice has: a private assistant and a public one, a thread with a message, and a run that waits."""
+    """What alice has: a private assistant and a public one, a thread with a message, a run, and a schedule."""
     alice = APIClient("alice")
     private, public = alice.make_assistant(), alice.make_assistant(public=True)
     thread = alice.make_thread(private)
     assert alice("POST", f"/threads/{thread}/state", {"values": [HUMAN]}).status_code == 200
     run = alice("POST", "/runs", {"thread_id": thread, "input": [HUMAN]}).json()["run_id"]
-    return {"private": private, "public": public, "thread": thread, "run": run}
+    schedule = alice("POST", "/schedules", {"thread_id": thread, "cron": "0 9 * * *"}).json()["schedule_id"]
+    return {"private": private, "public": public, "thread": thread, "run": run, "schedule": schedule}
 
 
 def everything() -> list[Any]:
-    return [list(model.objects.order_by("pk").values()) for model in (Assistant, Thread, Message, Run)]
+    return [list(model.objects.order_by("pk").values()) for model in (Assistant, Thread, Message, Run, Schedule)]
 
 
 ASSISTANT = {"name": "stolen", "config": {"configurable": {}}}
+SCHEDULE = {"thread_id": "{thread}", "cron": "* * * * *"}
 REFUSED = [
     ("GET", "/assistants/{private}", None),
+    ("GET", "/assistants/{private}/graph", None),
     ("PUT", "/assistants/{private}", ASSISTANT),
     ("PUT", "/assistants/{public}", ASSISTANT),
     ("GET", "/threads/{thread}", None),
@@ -42,7 +46,11 @@ REFUSED = [
     ("GET", "/threads/{thread}/history", None),
     ("POST", "/runs", {"thread_id": "{thread}", "assistant_id": "{public}", "input": [HUMAN]}),
     ("GET", "/runs/{run}", None),
+    ("POST", "/schedules", SCHEDULE),
+    ("GET", "/schedules/{schedule}", None),
+    ("PUT", "/schedules/{schedule}", SCHEDULE),
 ]
+DELETED = ["/assistants/{private}", "/assistants/{public}", "/threads/{thread}", "/schedules/{schedule}"]
 
 
 def filled(value: Any, names: dict[str, str]) -> Any:
@@ -65,7 +73,7 @@ def test_anothers_things_are_not_found(
     assert everything() == before
 
 
-@pytest.mark.parametrize("path", ["/assistants/{private}", "/assistants/{public}", "/threads/{thread}"])
+@pytest.mark.parametrize("path", DELETED)
 def test_deleting_anothers_things_changes_nothing(alices: dict[str, str], path: str) -> None:
     before = everything()
     assert APIClient("bob")("DELETE", path.format(**alices)).json() == {"status": "ok"}
