@@ -1,7 +1,11 @@
-"""`python -m bench [NAME …]`: run the benchmarks named, or all, one after the other."""
+"""`python -m bench [NAME …] [OPTION …]`: run the benchmarks named, or all, one after the other.
+
+Each takes those of the options that it knows.
+"""
 
 import runpy
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
@@ -20,4 +24,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(list(takewhile(lambda argument: not argument.startswith("-"), sys.argv[1:]))))

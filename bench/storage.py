@@ -1,7 +1,8 @@
 """What a conversation costs to store: our checkpoint saver beside LangGraph's own, on the same database.
 
 `python -m bench.storage` starts the databases it needs, has the same small graph hold the same conversation
-over each saver, and prints the bytes that a turn adds and the time that it takes, around turns 10, 100 and 400.
+over each saver, and prints the bytes that a turn adds and the time that it takes, around turns 10, 100 and 1000.
+Each is a thread of its own, which is given the turns before at once.
 `--postgresql URL` measures on a server of yours instead: in two databases that it makes and drops.
 
 Bytes are those of the tables and indexes. Both savers of a database run with the same durability: SQLite
@@ -27,7 +28,7 @@ from typing import Any
 
 from bench._databases import make_database
 
-TURNS = (10, 100, 400)
+TURNS = (10, 100, 1000)
 # Turns on either side of each, over which bytes are averaged and the median time is taken.
 AROUND = 10
 
@@ -47,7 +48,7 @@ class Subject:
 
     saver: Callable[[], Any]
     stored_bytes: Callable[[], Awaitable[int]]
-    thread_id: str
+    make_thread: Callable[[], Awaitable[str]]
 
 
 def build_graph() -> Any:
@@ -75,32 +76,49 @@ def build_graph() -> Any:
 async def converse(subjects: dict[str, Subject]) -> Results:
     """Hold the same conversation over each of the savers, turn by turn, so that what slows one slows all."""
     graph = build_graph()
-    seconds: dict[str, list[float]] = {name: [] for name in subjects}
-    sizes: dict[str, dict[int, int]] = {name: {} for name in subjects}
-    for turn in range(max(TURNS) + AROUND + 1):
+    results: Results = {name: {} for name in subjects}
+    for turn in TURNS:
+        threads = {name: await subject.make_thread() for name, subject in subjects.items()}
         for name, subject in subjects.items():
-            if any(turn in (middle - AROUND, middle + AROUND) for middle in TURNS):
-                sizes[name][turn] = await subject.stored_bytes()
-            seconds[name].append(await take_turn(graph, subject, turn))
-    return {
-        name: {
-            str(turn): {
-                "bytes": (sizes[name][turn + AROUND] - sizes[name][turn - AROUND]) / (2 * AROUND),
-                "seconds": statistics.median(seconds[name][turn - AROUND : turn + AROUND]),
-            }
-            for turn in TURNS
-        }
-        for name in subjects
-    }
+            await begin_at(graph, subject, threads[name], turn - AROUND)
+        sizes = {name: await subject.stored_bytes() for name, subject in subjects.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in subjects}
+        for number in range(turn - AROUND, turn + AROUND):
+            for name, subject in subjects.items():
+                seconds[name].append(await take_turn(graph, subject, threads[name], number))
+        for name, subject in subjects.items():
+            added = (await subject.stored_bytes() - sizes[name]) / (2 * AROUND)
+            results[name][str(turn)] = {"bytes": added, "seconds": statistics.median(seconds[name])}
+    return results
 
 
-async def take_turn(graph: Any, subject: Subject, turn: int) -> float:
+async def begin_at(graph: Any, subject: Subject, thread_id: str, turns: int) -> None:
+    """Put the turns before into a new thread, and take one that is not counted."""
+    from langchain_core.messages import AIMessage, HumanMessage
+
+    said = [
+        message
+        for turn in range(turns)
+        for message in (
+            HumanMessage(f"{turn}: {QUESTION}", id=str(uuid.uuid4())),
+            AIMessage(f"{turn}: {ANSWER}", id=f"run-{uuid.uuid4()}"),
+        )
+    ]
+    if said:
+        config = {"configurable": {"thread_id": thread_id}}
+        await graph.copy(update={"checkpointer": subject.saver()}).aupdate_state(
+            config, {"messages": said}, as_node="agent"
+        )
+    await take_turn(graph, subject, thread_id, turns)
+
+
+async def take_turn(graph: Any, subject: Subject, thread_id: str, turn: int) -> float:
     """One question and its answer; returns the seconds that they took."""
     from langchain_core.messages import HumanMessage
 
     question = HumanMessage(f"{turn}: {QUESTION}", id=str(uuid.uuid4()))
     # LangGraph takes a second call with the same run id for the rest of the first.
-    config = {"configurable": {"thread_id": subject.thread_id}, "metadata": {"run_id": str(uuid.uuid4())}}
+    config = {"configurable": {"thread_id": thread_id}, "metadata": {"run_id": str(uuid.uuid4())}}
     started = time.perf_counter()
     await graph.copy(update={"checkpointer": subject.saver()}).ainvoke({"messages": [question]}, config)
     return time.perf_counter() - started
@@ -120,9 +138,12 @@ async def django_subject() -> AsyncIterator[Subject]:
     from threads.models import Checkpoint, CheckpointWrite, Message, Thread
     from threads.saver import DjangoSaver
 
-    def prepare() -> str:
+    def prepare() -> User:
         call_command("migrate", verbosity=0)
-        return str(Thread.objects.create(owner=User.objects.create(username="bench")).pk)
+        return User.objects.create(username="bench")
+
+    def make_thread() -> str:
+        return str(Thread.objects.create(owner=owner).pk)
 
     def stored_bytes() -> int:
         tables = [model._meta.db_table for model in (Thread, Message, Checkpoint, CheckpointWrite)]
@@ -137,8 +158,13 @@ async def django_subject() -> AsyncIterator[Subject]:
             )
             return int(cursor.fetchone()[0])
 
-    thread_id = await in_database_thread(prepare)
-    yield Subject(DjangoSaver, lambda: in_database_thread(stored_bytes), thread_id)
+    owner = await in_database_thread(prepare)
+    yield Subject(DjangoSaver, lambda: in_database_thread(stored_bytes), lambda: in_database_thread(make_thread))
+
+
+async def name_thread() -> str:
+    """A thread is what is saved under a name."""
+    return str(uuid.uuid4())
 
 
 @asynccontextmanager
@@ -155,7 +181,7 @@ async def sqlite_subject(path: str) -> AsyncIterator[Subject]:
             row = await cursor.fetchone()
             return int(row[0]) if row else 0
 
-        yield Subject(lambda: saver, stored_bytes, str(uuid.uuid4()))
+        yield Subject(lambda: saver, stored_bytes, name_thread)
 
 
 @asynccontextmanager
@@ -173,7 +199,7 @@ async def postgresql_subject(url: str) -> AsyncIterator[Subject]:
                 row = await cursor.fetchone()
                 return int(row["bytes"]) if row else 0
 
-        yield Subject(lambda: saver, stored_bytes, str(uuid.uuid4()))
+        yield Subject(lambda: saver, stored_bytes, name_thread)
 
 
 async def measure(our_url: str, their_url: str) -> Results:
