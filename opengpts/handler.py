@@ -19,7 +19,7 @@ from django.urls import set_script_prefix
 
 from opengpts.errors import TooLarge
 from opengpts.later import Later
-from opengpts.request_body import Disconnected, receive_body
+from opengpts.request_body import Disconnected, receive_body, until_disconnected
 
 # Uploads that are taken apart and stored at once. Each takes a thread for seconds, so they have threads of their own.
 UPLOAD_THREADS = 2
@@ -35,7 +35,10 @@ class ThreadPoolHandler(ASGIHandler):
         self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Answer one request. Once it has been read it is answered to the end, whether or not the client waits."""
+        """Answer one request. Once it has been read it is answered to the end, whether or not the client waits.
+
+        Not one that is answered `Later`: nobody need wait for what nobody is told.
+        """
         await self._serve(scope, receive, send, self._threads, "MAX_BODY_BYTES")
 
     async def take_upload(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -58,7 +61,10 @@ class ThreadPoolHandler(ASGIHandler):
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(threads, self._answer, scope, body)
         if isinstance(response, Later):
-            outcome = await response.wait()
+            outcome = await response.wait(until_disconnected(receive))
+            if outcome is None:
+                body.close()
+                return
             response = await loop.run_in_executor(self._threads, self._finish, response, outcome)
         if response.streaming and not response.is_async:
             response.streaming_content = self._pull(response.streaming_content)

@@ -28,17 +28,23 @@ class Later(HttpResponse):
         super().__init__()
         self._begun, self._answer, self._stopping = begun, answer, stopping
 
-    async def wait(self) -> bool:
-        """Return when what was begun has ended: True; or False where the server is to stop before."""
-        tasks = [asyncio.ensure_future(waiting) for waiting in (self._begun(), told_to_stop())]
+    async def wait(self, left: Awaitable[None]) -> bool | None:
+        """Return when what was begun has ended: True; or False where the server is to stop before.
+
+        None where `left` is done first: the client has gone away.
+        """
+        tasks = [asyncio.ensure_future(waiting) for waiting in (self._begun(), told_to_stop(), left)]
+        begun, stopping, _ = tasks
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if ended := tasks[0].done():
-                tasks[0].result()
-            return ended
+            if begun.done():
+                begun.result()
+                return True
+            return False if stopping.done() else None
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def respond(self, ended: bool) -> HttpResponse:
         """The response, with the headers that this one was given on its way out of Django."""

@@ -37,3 +37,9 @@ async def receive_body(receive: Any, *, limit: int, setting: str = "MAX_BODY_BYT
     except BaseException:
         body.close()
         raise
+
+
+async def until_disconnected(receive: Any) -> None:
+    """Return when the client has gone away. For after the body."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
