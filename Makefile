@@ -61,7 +61,7 @@ test-postgresql: dev embeddings javascript
 	$(BIN)/python -m pytest --database=postgresql --numprocesses=$(WORKERS) --dist=loadfile -m 'not once and not local_model' $(ARGS)
 
 test-daphne: dev embeddings javascript
-	$(BIN)/python -m pytest --server=daphne --numprocesses=$(WORKERS) --dist=loadfile -m 'acceptance and not local_model' $(ARGS)
+	$(BIN)/python -m pytest --server=daphne --numprocesses=$(WORKERS) --dist=loadfile -m 'acceptance and not once and not local_model' $(ARGS)
 
 # The other versions that this machine has: what depends on Python's, without the servers and the model.
 test-pythons: dev
