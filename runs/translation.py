@@ -50,7 +50,8 @@ class Translator:
                 if node == INTERRUPT:
                     for interrupt in values:
                         # The protocol's name for it, and the one that LangGraph's Python client reads.
-                        asked = {"payload": interrupt.value, "value": interrupt.value}
+                        question = _as_json(interrupt.value)
+                        asked = {"payload": question, "value": question}
                         yield "input.requested", {"interrupt_id": interrupt.id, **asked}
                 else:
                     yield from self._add(node, [m for update in _updates(values) for m in _messages(update)])
@@ -58,7 +59,8 @@ class Translator:
     def tool_started(self, call_id: str, name: str, arguments: Any) -> Event:
         """The event for a tool that begins to work."""
         self._calls.add(call_id)
-        return "tools", {"event": "tool-started", "tool_call_id": call_id, "tool_name": name, "input": arguments}
+        given = _as_json(arguments)
+        return "tools", {"event": "tool-started", "tool_call_id": call_id, "tool_name": name, "input": given}
 
     def end(self, error: OpenGPTsError | None, kept: BaseMessage | None) -> Iterator[Event]:
         """The events that close what is still open: the run is over, or broken off by `error`.
@@ -125,13 +127,15 @@ class Translator:
 
 
 def _custom(payload: Any) -> dict[str, Any]:
-    """What a tool tells those who watch: under the name that it gives, as `{"name": …, "payload": …}`, or under none.
-
-    It may be anything, so what JSON has no form for is told as text, and numbers that are none as null.
-    """
-    told = json.loads(json.dumps(payload, default=str, skipkeys=True), parse_constant=lambda _: None)
+    """What a tool tells those who watch: as it names it, `{"name": …, "payload": …}`, or under no name."""
+    told = _as_json(payload)
     named = isinstance(told, dict) and told.keys() == {"name", "payload"} and isinstance(told["name"], str)
     return told if named else {"payload": told}
+
+
+def _as_json(value: Any) -> Any:
+    """Anything as JSON has it: what that has no form for as text, and numbers that are none as null."""
+    return json.loads(json.dumps(value, default=str, skipkeys=True), parse_constant=lambda _: None)
 
 
 def _tool_ended(message: ToolMessage) -> dict[str, Any]:

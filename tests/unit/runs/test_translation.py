@@ -95,3 +95,9 @@ def test_updates_in_a_list_are_one() -> None:
     assert [message["content"] for message in entry.data["values"]["messages"]] == ["1", "2"]
     assert translated(("updates", {"notice": None})) == []
     assert translated(("updates", {"model": {"messages": [AIMessage("x", id="x")]}}))[0].data["node"] == "model"
+
+
+def test_arguments_that_json_has_no_form_for() -> None:
+    """Models say NaN, and clients cannot read it."""
+    event = Translator("r").tool_started("c", "add", {"a": float("nan"), "b": [float("inf"), 1]})
+    assert event[1]["input"] == {"a": None, "b": [None, 1]}
