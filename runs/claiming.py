@@ -15,10 +15,12 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from opengpts.worker import is_dead, worker_id
-from runs.errors import GIVEN_UP, MAX_ATTEMPTS
+from runs.ending import give_up_run
+from runs.errors import MAX_ATTEMPTS
 from runs.models import Run, RunQuerySet, RunStatus
 from runs.signals import signals
 from threads.models import Thread
+from threads.rows import UnknownThread, lock_thread
 from threads.transactions import fetch, uuid_of, uuid_parameter
 
 # Numbers of events that an attempt at a run may use before its process says how many it did: more than any will. What
@@ -135,22 +137,21 @@ def recover_lost_runs(*, running: Collection[uuid.UUID] = ()) -> int:
     unfinished = Run.objects.unfinished().exclude(pk__in=running, worker=worker_id())
     workers = set(unfinished.values_list("worker", flat=True))
     lost = Q(heartbeat_at__lt=stale) | Q(worker__in=[worker for worker in workers if is_dead(worker)])
-    given_up = sum(map(_give_up, unfinished.filter(lost, attempts__gte=MAX_ATTEMPTS, status=RunStatus.RUNNING)))
+    over = unfinished.filter(lost, attempts__gte=MAX_ATTEMPTS, status=RunStatus.RUNNING)
+    given_up = sum(_give_up(run, over.filter(pk=run.pk)) for run in over.select_related("thread"))
     taken_over = unfinished.filter(lost).update(
         status=RunStatus.PENDING, worker=worker_id(), heartbeat_at=timezone.now()
     )
     return given_up + taken_over
 
 
-def _give_up(run: Run) -> bool:
-    """End a lost run as an error, and tell of it; whether it was still as it was read."""
-    same = Run.objects.filter(pk=run.pk, status=run.status, worker=run.worker, heartbeat_at=run.heartbeat_at)
-    ended = {"status": RunStatus.ERROR, "error_code": GIVEN_UP.code, "error_message": GIVEN_UP.message}
+def _give_up(run: Run, same: RunQuerySet) -> bool:
     with transaction.atomic():
-        if not same.update(**ended, finished_at=timezone.now()):
+        try:
+            lock_thread(run.thread_id)
+        except UnknownThread:
             return False
-        thread = Thread.objects.filter(pk=run.thread_id)
-        thread.update(event_seq=F("event_seq") + 1)
-        floor = thread.values_list("event_seq", flat=True).get() - 1
-        transaction.on_commit(lambda: signals.lost(run.thread_id, run.pk, floor=floor))
-    return True
+        floor = give_up_run(run=run, same=same)
+        if floor is not None:
+            transaction.on_commit(lambda: signals.lost(run.thread_id, run.pk, floor=floor))
+    return floor is not None

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from agents.language_models.usage import Spending
 from opengpts.errors import OpenGPTsError
 from opengpts.worker import worker_id
 from runs.decisions import take_back
+from runs.errors import GIVEN_UP
 from runs.models import CancelAction, Run, RunQuerySet, RunStatus
 from threads.models import Checkpoint, Thread
 from threads.rows import UnknownThread, lock_thread
@@ -84,6 +86,23 @@ def requeue_run(*, run: Run, spent: Spending | None = None, last_seq: int | None
             return False
         _give_back_numbers(run, last_seq)
         return bool(running_here(run).update(status=RunStatus.PENDING, **_usage_with(run, spent)))
+
+
+def give_up_run(*, run: Run, same: RunQuerySet) -> int | None:
+    """End a run whose processes died too often, where it is the `same` still; what it was asked stays said.
+
+    In the transaction of the caller, who has locked the thread. Returns the number that its last event comes after.
+    """
+    error = {"error_code": GIVEN_UP.code, "error_message": GIVEN_UP.message}
+    if not same.update(status=RunStatus.ERROR, finished_at=timezone.now(), **error):
+        return None
+    take_back(run=run)
+    if run.input and not _has_begun(run):
+        _append(run, run.input)
+    thread = Thread.objects.filter(pk=run.thread_id)
+    floor: int = thread.values_list("event_seq", flat=True).get()
+    thread.update(event_seq=F("event_seq") + 1)
+    return floor
 
 
 def correct_numbers(*, run: Run, told: int, last_seq: int) -> None:

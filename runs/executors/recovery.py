@@ -11,14 +11,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from opengpts.worker import is_dead, worker_id
-from runs.errors import GIVEN_UP, MAX_ATTEMPTS
+from runs.ending import give_up_run
+from runs.errors import MAX_ATTEMPTS
 from runs.executors.jobs import delete_jobs, replace_job, runs_left_behind, runs_without_job
 from runs.models import UNFINISHED, Run, RunStatus
-from threads.models import Thread
 from threads.rows import UnknownThread, lock_thread
 
 
@@ -75,13 +74,10 @@ def _take_back(run: Run) -> GivenUp | None:
             if same.update(status=RunStatus.PENDING, worker="", heartbeat_at=None):
                 replace_job(run.pk, run.thread_id)
             return None
-        now, error = timezone.now(), {"error_code": GIVEN_UP.code, "error_message": GIVEN_UP.message}
-        if not same.update(status=RunStatus.ERROR, finished_at=now, **error):
+        floor = give_up_run(run=run, same=same)
+        if floor is None:
             return None
         delete_jobs(run.pk)
-        thread = Thread.objects.filter(pk=run.thread_id)
-        floor = thread.values_list("event_seq", flat=True).get()
-        thread.update(event_seq=F("event_seq") + 1)
     return GivenUp(run.pk, run.thread_id, floor)
 
 

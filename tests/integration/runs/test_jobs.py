@@ -1,5 +1,6 @@
 """Runs as jobs of worker processes: no moment at which a process dies leaves a run both lost and silent."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,6 +27,7 @@ from runs.executors.turns import SOON, let_go, take_run
 from runs.models import Run, RunStatus
 from tests.client import APIClient
 from threads.models import Thread
+from threads.state import read_state
 
 pytestmark = [
     pytest.mark.django_db,
@@ -276,6 +278,17 @@ def test_a_run_that_keeps_killing_its_workers_is_given_up(thread: str) -> None:
     assert [(lost.run_id, str(lost.thread_id)) for lost in given_up] == [(run.pk, thread)]
     assert Thread.objects.get(pk=thread).event_seq == given_up[0].floor + 1
     assert fetch() == next_one.pk
+
+
+def test_what_was_said_stays_said_where_the_run_is_given_up(thread: str) -> None:
+    run = post_run(thread)
+    for _ in range(MAX_ATTEMPTS):
+        assert isinstance(take_run(run.pk), Run)
+        Run.objects.filter(pk=run.pk).update(worker=DEAD)
+        recover_runs(running=[])
+    run.refresh_from_db()
+    assert run.error_code == "run_lost"
+    assert [json.loads(text)["type"] for text in read_state(thread=run.thread).messages] == ["human"]
 
 
 def test_workers_take_over_what_server_processes_left(thread: str) -> None:

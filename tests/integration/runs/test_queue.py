@@ -1,5 +1,6 @@
 """The queue of runs: one at a time in a thread, in order, and nothing lost with a process."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from runs.ending import finish_run, requeue_run
 from runs.errors import MAX_ATTEMPTS
 from runs.models import Run, RunStatus
 from tests.client import APIClient
+from threads.state import read_state
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +141,8 @@ def test_a_run_that_keeps_killing_its_process_is_given_up(thread: str) -> None:
     assert run.status == RunStatus.ERROR
     assert run.error_code == "run_lost"
     assert claim_run() is None
+    # What was said stays said.
+    assert [json.loads(text)["content"] for text in read_state(thread=run.thread).messages] == ["hi"]
 
 
 def test_runs_that_are_gone_are_noticed(thread: str) -> None:
