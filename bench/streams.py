@@ -164,11 +164,14 @@ def main() -> None:
     with ExitStack() as stack:
         stack.enter_context(cores(measuring))
         model = stack.enter_context(ModelServer())
+        most_streams = str(max(load.streams for load in loads))
         environment = {
             "OPENAI_API_KEY": "x",
             "OPENAI_BASE_URL": model.base_url,
             "LOCAL_MODEL": "off",
-            "RUN_CONCURRENCY": str(max(load.streams for load in loads)),
+            "RUN_CONCURRENCY": most_streams,
+            "RUNS_AT_ONCE_PER_USER": most_streams,
+            "RUNS_QUEUED_PER_USER": most_streams,
         }
         with cores(measured):
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="opengpts-bench-"))
