@@ -83,3 +83,18 @@ def test_a_body_of_another_type_is_a_string_that_no_model_takes() -> None:
 def test_bytes_that_are_no_text_are_a_bad_request() -> None:
     with pytest.raises(BadRequest):
         parse_body(Body, b'{"name": "\xff"}', "application/json")
+
+
+@pytest.mark.parametrize("text", ["{}," * 100_001, '"",' * 100_001, '"a":[],' * 100_001], ids=str.__len__)
+def test_more_values_than_are_taken_are_not_even_read(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("opengpts.bodies.json.loads")
+    for raw in (f'{{"name": "x", "other": [{text}', f'["\\\\", "\\"", {text}'):
+        # Twice as many marks as values are what a body that can be taken may have.
+        assert complaint((raw + text).encode())["ctx"] == {"error": "More than 100000 values"}
+
+
+def test_text_may_hold_any_number_of_what_separates_values() -> None:
+    text = '[{,"' * 300_000 + "\\"
+    assert parse_body(Body, json.dumps({"name": "x", "other": text}).encode(), JSON).name == "x"
+    values = [{"a": "[{,"}] * 49_000
+    assert parse_body(Body, json.dumps({"name": "x", "other": values}).encode(), JSON).name == "x"
