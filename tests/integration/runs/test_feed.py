@@ -354,5 +354,5 @@ async def test_a_run_that_is_given_up(house: Build) -> None:
         "code": "run_lost",
     }
     assert over["seq"] == await here.event_seq() == 1
-    assert [name for name, _, _ in await here.stream(run)] == ["metadata", "error", "end"]
+    assert [name for name, _, _ in await here.stream(run)] == ["metadata", "data", "error", "end"]
     assert (await here.run("after")).status == "success"
