@@ -201,7 +201,7 @@ class Target:
 
 SUBSCRIPTION = {"channels": ["messages", "lifecycle"]}
 _COMPLETED = '"event":"completed"'
-_SUCCESS = b'"type":"success"'
+_SUCCESS = b'"success"'
 
 
 async def watch_run(port: int, target: Target, question: Question, make: Make = Connection) -> Watched:
