@@ -16,7 +16,6 @@ from runs.decisions import decisions_on
 from runs.executors import executor
 from runs.models import CancelAction, Run, RunStatus
 from runs.schemas import RunBody, RunConfig
-from runs.signals import signals
 from threads.checkpoints import UnknownCheckpoint, checkpoint_named_in
 from threads.message_input import parse_messages
 from threads.models import Thread
@@ -60,7 +59,7 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False) -> Run:
             resume=decisions_on(thread, body.command, checkpoint_id) if messages is None else None,
         )
         executor().submit(run)
-        transaction.on_commit(signals.runs_changed)
+        transaction.on_commit(executor().wake)
     return run
 
 

@@ -46,7 +46,7 @@ class Signals:
         await wakeups.aclose()
 
     def runs_changed(self) -> None:
-        """There are new runs to do, or some of those that go on are to be stopped."""
+        """Some of the runs that go on are to be stopped, or that one of them has ended lets another begin."""
         self._soon(lambda: self._begin(wakeups.wake(RUNS)))
 
     def cancelled(self, thread_id: uuid.UUID, run_ids: Sequence[uuid.UUID], *, floor: int) -> None:
