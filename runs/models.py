@@ -34,6 +34,7 @@ LIFECYCLE_OF = {
     # The protocol has no word of its own for it.
     RunStatus.CANCELLED: "failed",
 }
+LIFECYCLE_ENDS = frozenset(LIFECYCLE_OF.values())
 
 
 class CancelAction(models.TextChoices):

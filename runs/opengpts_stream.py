@@ -18,7 +18,7 @@ from runs.blocks import CALL, Block, content_of
 from runs.errors import CANCELLED
 from runs.event_log import INPUT_NODE, LogEntry
 from runs.event_log.entries import dumps
-from runs.models import UNFINISHED, Run, RunStatus
+from runs.models import LIFECYCLE_ENDS, UNFINISHED, Run, RunStatus
 from threads.state import messages_of_run
 
 CRLF = "\r\n"
@@ -132,7 +132,7 @@ class OpenGPTsProjection:
             self._changed = self._changed or data["node"] != INPUT_NODE
 
     def _end(self, data: dict[str, Any], seq: int, out: list[bytes]) -> None:
-        if data["event"] not in ("completed", "failed", "interrupted"):
+        if data["event"] not in LIFECYCLE_ENDS:
             return
         out += self.stand(seq)
         if "error" in data:

@@ -11,7 +11,7 @@ from django.db.models import Q
 from accounts.models import User
 from opengpts.db import in_database_thread
 from runs.event_log import Event, LogEntry
-from runs.models import LIFECYCLE_OF, UNFINISHED, Run, RunStatus
+from runs.models import LIFECYCLE_ENDS, LIFECYCLE_OF, UNFINISHED, Run, RunStatus
 
 
 class UntoldEnds:
@@ -29,7 +29,7 @@ class UntoldEnds:
         """The log has said this."""
         for entry in entries:
             if entry.method == "lifecycle":
-                if entry.data["event"] in LIFECYCLE_OF.values():
+                if entry.data["event"] in LIFECYCLE_ENDS:
                     self._going_on.discard(entry.run_id)
                 else:
                     self._going_on.add(entry.run_id)
