@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
-
-from django.conf import settings
+from contextlib import aclosing, suppress
 
 from accounts.models import User
 from opengpts.auth import identify_scope
@@ -13,13 +11,13 @@ from opengpts.db import in_database_thread
 from opengpts.errors import Invalid, OpenGPTsError
 from opengpts.lookup import find
 from runs.cancellation import cancel_run
-from runs.event_log import Batch, event_log
 from runs.models import UNFINISHED, Run
 from runs.opengpts_stream import OpenGPTsProjection, encode_event, ending_of, error_event
 from runs.schemas import RunBody
 from runs.services import create_run
 from runs.streaming.http import STOPPING, EventStreamConsumer
 from runs.streaming.positions import read_numbers
+from runs.streaming.reading import read_with_pauses
 from threads.state import messages_of_run
 
 
@@ -80,27 +78,19 @@ async def watch(run: Run, *, seen: int | None) -> AsyncGenerator[bytes, None]:
     if run.status not in UNFINISHED:
         yield b"".join(await in_database_thread(ending_of, run=run, seq=last + 1))
         return
-    batches = event_log().read(run.thread_id, after=after)
-    waiting: asyncio.Future[Batch] | None = None
-    try:
-        while not projection.ended:
-            waiting = waiting or asyncio.ensure_future(anext(batches))
-            done, _ = await asyncio.wait({waiting}, timeout=settings.STREAM_HEARTBEAT)
-            if not done:
+    async with aclosing(read_with_pauses(run.thread_id, after=after)) as batches:
+        async for batch in batches:
+            if batch is None:
                 yield b""
                 # The log may have nothing to say of its end: it was lost, or is another process's.
                 if ending := await in_database_thread(ending_of, run=run, seq=last + 1):
                     yield b"".join(ending)
                     return
                 continue
-            batch, waiting = waiting.result(), None
             if batch.gap:
                 projection.skip(await in_database_thread(messages_of_run, thread=run.thread, run_id=str(run.pk)))
             last = batch.entries[-1].seq
             if events := projection.project(entry for entry in batch.entries if entry.run_id == run.pk):
                 yield b"".join(events)
-    finally:
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        await batches.aclose()
+            if projection.ended:
+                return

@@ -32,7 +32,7 @@ def short_log(monkeypatch: pytest.MonkeyPatch) -> Shorten:
 
     def shorten(length: int) -> MemoryEventLog:
         log = MemoryEventLog(length=length, ttl=600)
-        for module in ("runs.executors.inline", "runs.streaming.feed", "runs.signals", "runs.streaming.opengpts"):
+        for module in ("runs.executors.inline", "runs.streaming.feed", "runs.signals", "runs.streaming.reading"):
             monkeypatch.setattr(f"{module}.event_log", lambda: log)
         monkeypatch.setattr("tests.integration.runs.house.event_log", lambda: log)
         return log
