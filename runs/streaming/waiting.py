@@ -5,7 +5,7 @@ from contextlib import aclosing, suppress
 
 from opengpts.db import in_database_thread
 from runs.event_log import Batch
-from runs.models import Run
+from runs.models import LIFECYCLE_ENDS, Run
 from runs.streaming.positions import read_numbers
 from runs.streaming.reading import read_with_pauses
 
@@ -25,9 +25,10 @@ async def _until_ended(run: Run) -> None:
     async with aclosing(read_with_pauses(run.thread_id, after=numbers.now)) as batches:
         async for batch in batches:
             # What the log says makes it quick, and the look at the row sure.
-            if (batch is None or _tells_of(batch, run)) and not await in_database_thread(goes_on):
+            if (batch is None or _says_end(batch, run)) and not await in_database_thread(goes_on):
                 return
 
 
-def _tells_of(batch: Batch, run: Run) -> bool:
-    return any(entry.run_id == run.pk and entry.method == "lifecycle" for entry in batch.entries)
+def _says_end(batch: Batch, run: Run) -> bool:
+    ends = (entry for entry in batch.entries if entry.run_id == run.pk and entry.method == "lifecycle")
+    return any(entry.data["event"] in LIFECYCLE_ENDS for entry in ends)
