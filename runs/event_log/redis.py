@@ -6,7 +6,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -168,16 +168,15 @@ class RedisEventLog:
             raise LogTaken
         writer.known = last
         if stored:
-            entries = [StoredEntry.load(last - len(stored) + 1 + i, each) for i, each in enumerate(stored)]
             tail = here.tails.get(thread_id)
-            noticed = tail is not None and tail.feed(answer[1], entries)
+            noticed = tail is not None and tail.feed(answer[1], _entries(last - len(stored) + 1, stored))
             wakeups.wake_soon(_wakeup(thread_id), here=not noticed)
         return last
 
     async def _page(self, thread_id: uuid.UUID, *, after: int, count: int = BATCH) -> Page:
         here = self._connections.here()
         born, last, first, *stored = await here.run(PAGE, self._keys(thread_id), min(after, LARGEST), count)
-        return Page(born, last, [StoredEntry.load(first + i, each) for i, each in enumerate(stored)])
+        return Page(born, last, _entries(first, stored))
 
     async def _page_patiently(self, here: "_Connection", thread_id: uuid.UUID, after: int) -> Page:
         while True:
@@ -246,6 +245,10 @@ async def _answer(asking: Any) -> Any:
         if _FOR_NOW.search(str(exc)):
             raise LogUnavailable(str(exc)) from exc
         raise
+
+
+def _entries(first: int, stored: Iterable[bytes]) -> list[StoredEntry]:
+    return [StoredEntry.load(seq, each) for seq, each in enumerate(stored, first)]
 
 
 def _wakeup(thread_id: uuid.UUID) -> str:
