@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from opengpts.error_responses import as_client_error
 from opengpts.errors import Conflict, NotFound, OpenGPTsError
 from runs.models import Run, RunStatus
 from runs.schemas import RunBody, RunConfig
@@ -34,8 +35,9 @@ def run_due_schedules(*, now: datetime) -> int:
             moved += _move_on(schedule_id, now)
         except (InterfaceError, OperationalError):  # the database is away: for the others, too
             raise
-        except Exception:  # whatever it is, the others are due as well
-            logger.exception("the schedule %s cannot be run; trying again", schedule_id)
+        except Exception as exc:  # whatever it is, the others are due as well
+            logger.exception("the schedule %s cannot be run; it waits for its next time", schedule_id)
+            moved += _pass_over(schedule_id, now, as_client_error(exc).message)
     return moved
 
 
@@ -55,13 +57,30 @@ def _move_on(schedule_id: uuid.UUID, now: datetime) -> bool:
         schedule = rows.filter(pk=schedule_id, next_at__lte=now).first()
         if schedule is None:
             return False
-        outcome = {"last_at": now, **_outcome(schedule), **_next(schedule, now)}
+        outcome = _outcome(schedule)
         # Last, so that whoever deletes the thread or the assistant, and then this row, is not waited for while they
         # wait for this.
-        if Schedule.objects.filter(pk=schedule_id, next_at=schedule.next_at).update(**outcome):
+        if _wait_for_next(schedule, now, **outcome):
             return True
         transaction.set_rollback(True)
         return False
+
+
+def _pass_over(schedule_id: uuid.UUID, now: datetime, error: str) -> bool:
+    """Move `next_at`, and say why no run began. False as for `_move_on`.
+
+    Left due, those that fail each time would be the longest overdue for ever, and BATCH of them all that is looked at.
+    """
+    # What else there is may be what cannot be read.
+    rows = Schedule.objects.only("cron", "timezone", "next_at")
+    schedule = rows.filter(pk=schedule_id, next_at__lte=now).first()
+    return schedule is not None and _wait_for_next(schedule, now, last_error=error)
+
+
+def _wait_for_next(schedule: Schedule, now: datetime, **outcome: Run | str) -> bool:
+    """Move `next_at`, and write down what came of this time. False where another process has, or it was changed."""
+    fields = {"last_at": now, **outcome, **_next(schedule, now)}
+    return bool(Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(**fields))
 
 
 def _outcome(schedule: Schedule) -> dict[str, Run | str]:

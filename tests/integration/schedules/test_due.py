@@ -195,12 +195,34 @@ def test_what_breaks_one_schedule_does_not_keep_the_others(
         return run
 
     monkeypatch.setattr(due, "create_run", fail_for_first)
-    assert tick() == 1
+    assert tick() == 2
     assert Run.objects.get().thread_id == other.thread_id
     assert f"the schedule {schedule.pk} cannot be run" in caplog.text
     monkeypatch.undo()
+    assert tick() == 0
+    make_due(schedule)
     assert tick() == 1
     assert set(Run.objects.values_list("thread_id", flat=True)) == {schedule.thread_id, other.thread_id}
+
+
+def test_those_that_fail_each_time_do_not_take_the_turns_of_the_others(
+    alice: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = [post_schedule(alice, alice.make_thread()) for _ in range(3)]
+    other = post_schedule(alice, alice.make_thread())
+    make_due(*failing, ago=timedelta(hours=1))
+    make_due(other)
+    # As where what was accepted once is no longer: no error of ours, for which there would be words.
+    Schedule.objects.filter(pk__in=[schedule.pk for schedule in failing]).update(config={"configurable": "none"})
+    monkeypatch.setattr(due, "BATCH", 2)
+    assert [tick() for _ in range(3)] == [2, 2, 0]
+    assert Run.objects.get().thread_id == other.thread_id
+    for schedule in failing:
+        schedule.refresh_from_db()
+        assert schedule.last_error == "Internal Server Error"
+        assert schedule.last_at is not None
+        assert schedule.next_at is not None
+        assert schedule.next_at > timezone.now()
 
 
 def test_without_the_database_nothing_is_tried_further(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
