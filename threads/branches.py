@@ -6,6 +6,7 @@ from datetime import datetime
 
 from threads.checkpoints import checkpoints_of
 from threads.models import Thread
+from threads.positions import count
 from threads.rows import texts_of
 from threads.state import HISTORY_SIZE, conversation_of
 
@@ -59,7 +60,7 @@ def read_branches(*, thread: Thread, limit: int, offset: int = 0) -> tuple[list[
                 fork=fork,
                 current=leaf == leaves[0][0],
                 created_at=row.created_at,
-                messages=sum(last - first + 1 for first, last in ranges),
+                messages=count(ranges),
                 last_message=last_message,
                 next=row.next,
             )
