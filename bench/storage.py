@@ -153,9 +153,7 @@ async def django_subject() -> AsyncIterator[Subject]:
                 pages = cursor.fetchone()[0]
                 cursor.execute("PRAGMA page_size")
                 return int(pages * cursor.fetchone()[0])
-            cursor.execute(
-                "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name", [tables]
-            )
+            cursor.execute(RELATION_BYTES, [tables])
             return int(cursor.fetchone()[0])
 
     owner = await in_database_thread(prepare)

@@ -103,7 +103,6 @@ def through_server(subject: Subject, name: str, watch: Watch, load: Load) -> str
 def show_bytes(subject: Subject, model: ModelServer, lengths: Iterable[int]) -> None:
     for length in lengths:
         question = Question(tokens=length, delay=FAST.delay)
-        (target,) = subject.targets(1)
         cells = [f"{length:4} tokens | model {_bytes(uvloop.run(ask_model(model.port, question)), question)}"]
         for name, watch in WATCHING.items():
             (target,) = subject.targets(1)
