@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +17,7 @@ from assistants.services import create_assistant, delete_assistant, put_assistan
 from opengpts.api import OK, read_body
 from opengpts.auth import requester
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import DELETED, INVALID, NOT_FOUND
+from opengpts.openapi import GONE, INVALID, NOT_FOUND
 
 WHAT = "Assistant"
 
@@ -37,7 +37,7 @@ WHAT = "Assistant"
     ),
     destroy=extend_schema(
         summary="Delete an assistant; its threads stay",
-        responses={200: OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")},
+        responses={200: GONE},
     ),
 )
 class AssistantViewSet(GenericViewSet[Assistant]):

@@ -36,7 +36,7 @@ from opengpts.cross_site import refuse_cross_site
 from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import BAD_REQUEST, DELETED, INVALID, NOT_FOUND, Problem
+from opengpts.openapi import BAD_REQUEST, GONE, INVALID, NOT_FOUND, Problem
 
 WHAT = "Document"
 STOPPING = OpenGPTsError(
@@ -63,7 +63,7 @@ FAILURES = {
     ),
     destroy=extend_schema(
         summary="Delete a document, so that it is found no more",
-        responses={200: OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")},
+        responses={200: GONE},
     ),
 )
 class DocumentViewSet(GenericViewSet[Document]):

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiResponse
 from pydantic import BaseModel
 
 
@@ -35,6 +36,7 @@ class ValidationProblem(BaseModel):
 
 
 DELETED = Status
+GONE = OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")
 NOT_FOUND = Problem
 BAD_REQUEST = Problem
 CONFLICT = Problem

@@ -1,7 +1,7 @@
 """`/schedules`."""
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 from opengpts.api import OK, read_body
 from opengpts.auth import requester
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import BAD_REQUEST, CONFLICT, DELETED, INVALID, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, CONFLICT, GONE, INVALID, NOT_FOUND
 from schedules.models import Schedule
 from schedules.schemas import ScheduleBody, ScheduleSerializer
 from schedules.services import create_schedule, delete_schedule, put_schedule
@@ -33,7 +33,7 @@ WHAT = "Schedule"
     ),
     destroy=extend_schema(
         summary="Delete a schedule; its runs stay",
-        responses={200: OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")},
+        responses={200: GONE},
     ),
 )
 class ScheduleViewSet(GenericViewSet[Schedule]):

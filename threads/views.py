@@ -14,7 +14,7 @@ from opengpts.api import OK, PAGE_SCHEMAS, TOTAL_HEADER, read_body, read_number,
 from opengpts.auth import requester
 from opengpts.errors import BadRequest, Invalid, NotFound
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import BAD_REQUEST, DELETED, INVALID, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, GONE, INVALID, NOT_FOUND
 from threads.branches import read_branches
 from threads.checkpoints import checkpoint_named_in, may_name_checkpoint
 from threads.message_input import parse_messages
@@ -45,7 +45,7 @@ MAX_HISTORY_LIMIT = 100
     ),
     destroy=extend_schema(
         summary="Delete a thread with everything in it",
-        responses={200: OpenApiResponse(DELETED, description="It is gone, whether or not it was there.")},
+        responses={200: GONE},
     ),
 )
 class ThreadViewSet(GenericViewSet[Thread]):
