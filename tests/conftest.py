@@ -60,8 +60,7 @@ def database_url() -> Iterator[str]:
 def module_server(request: pytest.FixtureRequest, _openai_server: FakeOpenAI) -> Iterator[LiveServer]:
     """As `server`, but one for all tests of a module: they share its database."""
     name = request.config.getoption("--server")
-    settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": _openai_server.base_url}
-    with new_database() as url, LiveServer(url, server=name, **settings) as server:
+    with new_database() as url, LiveServer(url, server=name, **_openai_server.settings) as server:
         yield server
 
 
@@ -72,7 +71,5 @@ def server(request: pytest.FixtureRequest, database_url: str, openai_server: Fak
     It runs under what `--server` says. For both, `@pytest.mark.parametrize("server", SERVERS, indirect=True)`.
     """
     name = getattr(request, "param", request.config.getoption("--server"))
-    with LiveServer(
-        database_url, server=name, OPENAI_API_KEY="a-key", OPENAI_BASE_URL=openai_server.base_url
-    ) as server:
+    with LiveServer(database_url, server=name, **openai_server.settings) as server:
         yield server

@@ -252,6 +252,11 @@ class FakeOpenAI(Service):
         """What `OPENAI_BASE_URL` is set to."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is set for a server that is to ask this one."""
+        return {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": self.base_url}
+
     def requests(self) -> list[dict[str, Any]]:
         """The requests since the start or the last `forget()`, oldest first, as the program describes them."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests") as response:

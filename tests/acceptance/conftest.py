@@ -22,8 +22,7 @@ def tools_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def agents_server(request: pytest.FixtureRequest, _openai_server: FakeOpenAI, tools_log: Path) -> Iterator[LiveServer]:
     """As `module_server`, with tools of its operator's own: `OWN_TOOLS`."""
     settings = {
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": _openai_server.base_url,
+        **_openai_server.settings,
         "TOOLS": ",".join(f"tests.fakes.tools.{name}" for name in OWN_TOOLS),
         "FAKE_TOOLS_LOG": str(tools_log),
     }

@@ -28,8 +28,7 @@ class Deployment:
             self._settings = {
                 "RUN_EXECUTOR": "procrastinate",
                 "REDIS_URL": self.redis.url(),
-                "OPENAI_API_KEY": "a-key",
-                "OPENAI_BASE_URL": model.base_url,
+                **model.settings,
                 "RUN_HEARTBEAT": str(HEARTBEAT),
                 "RUN_LOST_AFTER": str(LOST_AFTER),
                 "STREAM_HEARTBEAT": "1",

@@ -29,8 +29,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def live(_openai_server: FakeOpenAI, log: Path) -> Iterator[LiveServer]:
     """A server with tools of its operator's own."""
     settings = {
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": _openai_server.base_url,
+        **_openai_server.settings,
         "TOOLS": ",".join(f"tests.fakes.tools.{name}" for name in TOOLS),
         "FAKE_TOOLS_LOG": str(log),
         "RUN_HEARTBEAT": "1",

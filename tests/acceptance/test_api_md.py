@@ -52,7 +52,7 @@ def tour_server(request: pytest.FixtureRequest, writing_model: FakeOpenAI) -> It
                 pytest.skip(reason)
         settings = {"LOCAL_MODEL": "auto"}
     else:
-        settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": writing_model.base_url}
+        settings = writing_model.settings
     server = "uvicorn" if request.param == LOCAL else request.param
     with new_database() as url, LiveServer(url, server=server, **settings) as live:
         yield live

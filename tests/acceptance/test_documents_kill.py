@@ -20,8 +20,7 @@ TEXT = " ".join(f"Heron number {number} stands in the water and waits." for numb
 def live(_openai_server: FakeOpenAI) -> Iterator[LiveServer]:
     """A server whose vectors come over the network, which takes a while."""
     settings = {
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": _openai_server.base_url,
+        **_openai_server.settings,
         "EMBEDDINGS": "openai:text-embedding-3-small",
     }
     with new_database() as url, LiveServer(url, RUN_HEARTBEAT="1", **settings) as server:

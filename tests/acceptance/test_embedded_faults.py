@@ -35,8 +35,7 @@ SLOW_ANSWER = "".join(f"tok{number} " for number in range(40))
 
 def settings_for(model: FakeOpenAI) -> dict[str, str]:
     return {
-        "OPENAI_API_KEY": "a-key",
-        "OPENAI_BASE_URL": model.base_url,
+        **model.settings,
         "RUN_HEARTBEAT": "1",
         "STREAM_HEARTBEAT": "1",
     }

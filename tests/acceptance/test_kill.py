@@ -30,8 +30,10 @@ A_TURN = [("human", "before"), ("ai", "Echo: before")]
 @pytest.fixture(scope="module")
 def live(_openai_server: FakeOpenAI) -> Iterator[LiveServer]:
     """One server for these tests. Each leaves it running."""
-    settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": _openai_server.base_url}
-    with new_database() as url, LiveServer(url, STREAM_HEARTBEAT="1", RUN_HEARTBEAT="1", **settings) as server:
+    with (
+        new_database() as url,
+        LiveServer(url, STREAM_HEARTBEAT="1", RUN_HEARTBEAT="1", **_openai_server.settings) as server,
+    ):
         yield server
 
 

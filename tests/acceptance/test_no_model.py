@@ -37,7 +37,7 @@ def test_what_was_said_is_kept_and_can_be_answered_later(
             assert client.get(f"/threads/{thread}/state")["next"] == []
             assert run["error"]["message"] in server.log
             threads.append(thread)
-        server.environment |= {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": openai_server.base_url}
+        server.environment |= openai_server.settings
         server.restart()
         run_id = client.post("/runs", {"thread_id": threads[0], "input": None})["run_id"]
         assert client.wait_for_run(run_id)["status"] == "success"

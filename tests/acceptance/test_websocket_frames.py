@@ -41,18 +41,16 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def live(_openai_server: FakeOpenAI) -> Iterator[LiveServer]:
-    settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": _openai_server.base_url}
     limits = {"MAX_BODY_BYTES": str(LIMIT), "WEBSOCKET_MAX_SUBSCRIPTIONS": "4"}
-    with new_database() as url, LiveServer(url, **limits, **settings) as server:
+    with new_database() as url, LiveServer(url, **limits, **_openai_server.settings) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def impatient(_openai_server: FakeOpenAI) -> Iterator[LiveServer]:
     """A server that waits for nobody for long."""
-    settings = {"OPENAI_API_KEY": "a-key", "OPENAI_BASE_URL": _openai_server.base_url}
     limits = {"WEBSOCKET_IDLE_TIMEOUT": "10", "WEBSOCKET_SEND_TIMEOUT": "2"}
-    with new_database() as url, LiveServer(url, **limits, **settings) as server:
+    with new_database() as url, LiveServer(url, **limits, **_openai_server.settings) as server:
         yield server
 
 
