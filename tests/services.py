@@ -270,6 +270,11 @@ class FakeOpenAI(Service):
         ).close()
 
 
+def tokens(count: int) -> str:
+    """What `FakeOpenAI` answers to `TOKENS:` and this number."""
+    return "".join(f"tok{number} " for number in range(count))
+
+
 class FakeToolServices(Service):
     """`tests/fakes/tool_services.py` as a process. Its module says which words script which answer."""
 

@@ -23,14 +23,14 @@ from tests.databases import new_database
 from tests.live_client import COOKIE, LiveClient, run_body
 from tests.live_server import LiveServer
 from tests.live_socket import LiveSocket
-from tests.services import FakeOpenAI, PostgreSQL
+from tests.services import FakeOpenAI, PostgreSQL, tokens
 
 pytestmark = pytest.mark.acceptance
 
 # Seconds that something may take to be in order again. It takes two or three; a busy machine is slow.
 RECOVERY = 60.0
 SLOW = "TOKENS:40 DELAY:50"
-SLOW_ANSWER = "".join(f"tok{number} " for number in range(40))
+SLOW_ANSWER = tokens(40)
 
 
 def settings_for(model: FakeOpenAI) -> dict[str, str]:
@@ -112,7 +112,7 @@ def test_a_client_that_reads_one_byte_a_second(live: LiveServer, client: LiveCli
         assert client.wait_for_run(run["run_id"])["status"] == "success"
         while chunk := slow.recv(65536):
             received += chunk
-    answer = "".join(f"tok{number} " for number in range(400))
+    answer = tokens(400)
     assert answer.encode() in received
     assert b"event: end" in received
     # It was sent the newest when it read on, and not each that there had been.

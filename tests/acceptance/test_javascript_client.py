@@ -13,12 +13,12 @@ from tests.cutting_proxy import CuttingProxy
 from tests.javascript_client import play
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.acceptance
 
 TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = "".join(f"tok{number} " for number in range(10))
+TEN_TOKENS = tokens(10)
 ADD = 'TOOL:add {"a": 1, "b": 2}'
 APPROVE = {"type": "approve"}
 
@@ -141,7 +141,7 @@ def test_coming_back(scenario: Play, client: LiveClient, chatbot: str) -> None:
 
 
 def test_a_connection_that_is_cut(scenario: Play, agents_server: LiveServer, chatbot: str) -> None:
-    text = "".join(f"tok{number} " for number in range(20))
+    text = tokens(20)
     cuts = ["tok3 ", "tok8 "]
     with CuttingProxy(agents_server.port) as proxy:
         connected: list[int] = []
@@ -270,7 +270,7 @@ class TestController:
         client.start_run(thread, "TOKENS:40 DELAY:50")
         saw = scenario("hydrated", assistant=chatbot, thread=thread)
         assert saw["first"]["isLoading"]
-        assert saw["last"]["messages"][-1] == ["ai", "".join(f"tok{number} " for number in range(40))]
+        assert saw["last"]["messages"][-1] == ["ai", tokens(40)]
 
     def test_answers(self, scenario: Play, asking: str) -> None:
         saw = scenario("answered", assistant=asking, text=ADD, decision=APPROVE)

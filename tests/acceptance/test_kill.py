@@ -13,7 +13,7 @@ import requests
 from tests.databases import new_database
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,7 +23,7 @@ PING = re.compile(rb": ping - \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\r\n\r\n")
 GOLDEN_PING = Path(__file__).parent.parent / "golden" / "sse" / "RAWSOCKET_ping_17s.txt"
 
 SLOW = "TOKENS:20 DELAY:50"
-SLOW_ANSWER = "".join(f"tok{number} " for number in range(20))
+SLOW_ANSWER = tokens(20)
 A_TURN = [("human", "before"), ("ai", "Echo: before")]
 
 

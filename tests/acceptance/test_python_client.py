@@ -23,12 +23,12 @@ from tests.python_client import (
     read_tool_calls,
     said,
 )
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.acceptance
 
 TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = "".join(f"tok{number} " for number in range(10))
+TEN_TOKENS = tokens(10)
 ADD = 'TOOL:add {"a": 1, "b": 2}'
 
 
@@ -243,7 +243,7 @@ async def test_everybody_who_watches_is_told_everything(
         ):
             texts = await asyncio.gather(*(read_texts(one) for one in (thread, second, third)))
             outputs = await asyncio.gather(*(one.output for one in (thread, second, third)))
-    assert texts == [["".join(f"tok{number} " for number in range(30))]] * 3
+    assert texts == [[tokens(30)]] * 3
     assert outputs[0] == outputs[1] == outputs[2]
 
 
@@ -372,7 +372,7 @@ async def test_a_run_that_is_cancelled(
 
 async def test_a_connection_that_is_cut(agents_server: LiveServer, chatbot: str, transport: Transport) -> None:
     cuts = iter(("tok3 ", "tok8 ", "tok14 "))
-    text = "".join(f"tok{number} " for number in range(20))
+    text = tokens(20)
     waiting = next(cuts)
     with CuttingProxy(agents_server.port) as proxy:
 

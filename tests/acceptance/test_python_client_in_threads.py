@@ -13,12 +13,12 @@ from tests.acceptance.conftest import OWN_TOOLS
 from tests.live_client import COOKIE, LiveClient
 from tests.live_server import LiveServer
 from tests.python_client import PATIENCE, TRANSPORTS, Transport, human, said
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.acceptance
 
 TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = "".join(f"tok{number} " for number in range(10))
+TEN_TOKENS = tokens(10)
 ADD = 'TOOL:add {"a": 1, "b": 2}'
 HEADERS = {"Cookie": f"{COOKIE}=alice"}
 
@@ -91,7 +91,7 @@ def test_coming_back(agents_server: LiveServer, client: LiveClient, transport: T
         time.sleep(0.02)
     with open_thread(agents_server, assistant_id, transport, thread_id) as thread:
         # Streams it opens only when it has started a run itself.
-        text = "".join(f"tok{number} " for number in range(20))
+        text = tokens(20)
         assert said(thread.output) == [("human", "TOKENS:20 DELAY:50"), ("ai", text)]
     client.wait_for_run(run_id)
     with open_thread(agents_server, assistant_id, transport, thread_id) as thread:

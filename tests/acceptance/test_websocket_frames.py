@@ -15,7 +15,7 @@ from tests.databases import new_database
 from tests.live_client import COOKIE, LiveClient
 from tests.live_server import LiveServer
 from tests.live_socket import LiveSocket
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.acceptance
 
@@ -227,7 +227,7 @@ def test_one_who_does_not_read(impatient: LiveServer) -> None:
                 input=[{"type": "human", "content": f"TOKENS:60 DELAY:20 {number}"}],
             )
             quick.until_over(answer["result"]["run_id"])
-        assert quick.text() == "".join(f"tok{number} " for number in range(60)) * 3
+        assert quick.text() == tokens(60) * 3
         assert process.memory_info().rss - before < 100_000_000
         code, frames = stuck.until_closed()
     if impatient.server == "uvicorn":

@@ -14,12 +14,12 @@ from tests.acceptance.deployment import BOUND, SLACK, Deployment, assert_said, s
 from tests.acceptance.streaming import CUT_OFF, events_of, subscribe, text_in, until_ended
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 
 SLOW = "TOKENS:60 DELAY:100"
-SLOW_ANSWER = "".join(f"tok{number} " for number in range(60))
+SLOW_ANSWER = tokens(60)
 SLOW_TIME = 6.0
 ENDLESS = "TOKENS:2000 DELAY:100"
 

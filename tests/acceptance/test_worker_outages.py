@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run, wait_until
 from tests.acceptance.streaming import subscribe, text_in, until_ended
 from tests.live_client import LiveClient
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 
@@ -18,7 +18,7 @@ Away = Callable[[Deployment], None]
 # Seconds.
 AWAY = 5.0
 SLOW = "TOKENS:80 DELAY:100"
-SLOW_ANSWER = "".join(f"tok{number} " for number in range(80))
+SLOW_ANSWER = tokens(80)
 SLOW_TIME = 8.0
 
 
@@ -56,8 +56,7 @@ def resume(deployment: Deployment) -> None:
 def test_postgresql_is_away(
     deployment: Deployment, client: LiveClient, leave: Away, come_back: Away, text: str
 ) -> None:
-    tokens = int(text.split()[0].removeprefix("TOKENS:"))
-    answer = "".join(f"tok{number} " for number in range(tokens))
+    answer = tokens(int(text.split()[0].removeprefix("TOKENS:")))
     thread = client.make_thread()
     with deployment.worker() as worker:
         run_id = start_slow_run(client, thread, text)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run, wait_until
 from tests.live_client import LiveClient
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 
 SLOW = "TOKENS:20 DELAY:100"
-SLOW_ANSWER = "".join(f"tok{number} " for number in range(20))
+SLOW_ANSWER = tokens(20)
 MAKE_DUE = """
 from datetime import timedelta
 from django.utils import timezone
@@ -138,7 +138,7 @@ def test_what_does_not_end_in_time_goes_on_elsewhere(deployment: Deployment, cli
         assert "Traceback" not in worker.log
         run = client.wait_for_run(run_id, timeout=4 + SLACK)
         assert (run["status"], run["attempts"]) == ("success", 2)
-        answer = "".join(f"tok{number} " for number in range(40))
+        answer = tokens(40)
         assert_said(client, thread, ("human", text), ("ai", answer))
 
 

@@ -19,15 +19,11 @@ from agents.language_models.chat_models import build_model
 from agents.language_models.connections import LoopTransport, aclose, connections_to
 from agents.language_models.delta_merging import DeltaMergingTransport
 from tests.integration.agents.conftest import ThreadMaker
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.once
 
 Request = Callable[[httpx2.AsyncBaseTransport], Any]
-
-
-def text(count: int) -> str:
-    return "".join(f"tok{index} " for index in range(count))
 
 
 @pytest.fixture
@@ -55,9 +51,9 @@ async def test_what_arrives_together_is_merged(kind: str, thread: ThreadMaker, u
     streamed = await talk.run("TOKENS:200")
     node = {"agent": "model", "chatbot": "chatbot", "chat_retrieval": "response"}[kind]
     assert len(streamed.text(node)) < 100
-    assert "".join(streamed.text(node)) == text(200)
+    assert "".join(streamed.text(node)) == tokens(200)
     answer, expected = (await talk.messages())[-1], await unmerged.ainvoke("TOKENS:200")
-    assert answer.content == expected.content == text(200)
+    assert answer.content == expected.content == tokens(200)
     for field in ("usage_metadata", "response_metadata", "additional_kwargs", "tool_calls"):
         assert getattr(answer, field) == getattr(expected, field)
 
@@ -74,7 +70,7 @@ async def test_what_arrives_while_the_loop_is_busy_is_merged(openai: FakeOpenAI)
             chunks.append(chunk.text)
         if len(chunks) == 1:
             time.sleep(0.5)  # noqa: ASYNC251
-    assert "".join(chunks) == text(40)
+    assert "".join(chunks) == tokens(40)
     assert len(chunks) < 10
 
 
@@ -89,7 +85,7 @@ async def test_many_answers_at_once_are_looked_at_less_often(openai: FakeOpenAI)
     while len(delta_merging._open) < len(others):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     chunks = await pieces("TOKENS:100 DELAY:10")
-    assert "".join(chunks) == text(100)
+    assert "".join(chunks) == tokens(100)
     # The beginning comes at once, all else every 0.14 s or later.
     assert chunks[0] == "tok0 "
     assert len(chunks) < 20
@@ -126,7 +122,7 @@ async def test_a_failure_ends_as_it_did(question: str, openai: FakeOpenAI, unmer
             await collect(model, question, received)
         ends.append(("".join(received), type(raised.value), str(raised.value)))
     assert ends[0] == ends[1]
-    assert ends[0][0] == ("" if question.startswith("FAIL") else text(2))
+    assert ends[0][0] == ("" if question.startswith("FAIL") else tokens(2))
 
 
 async def collect(model: ChatOpenAI, question: str, received: list[str]) -> None:
@@ -193,7 +189,7 @@ async def test_connections_are_used_again(openai: FakeOpenAI) -> None:
     clients.asynchronous.event_hooks = {"response": [note]}
     try:
         for _ in range(3):
-            assert (await build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:50")).text == text(50)
+            assert (await build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:50")).text == tokens(50)
     finally:
         clients.asynchronous.event_hooks = {}
     assert len(set(ports)) == 1
@@ -202,11 +198,11 @@ async def test_connections_are_used_again(openai: FakeOpenAI) -> None:
 async def test_an_answer_that_is_not_streamed(openai: FakeOpenAI) -> None:
     async with httpx2.AsyncClient(transport=DeltaMergingTransport(httpx2.AsyncHTTPTransport())) as client:
         response = await client.send(ask(client, openai, "TOKENS:3", stream=False))
-    assert response.json()["choices"][0]["message"]["content"] == text(3)
+    assert response.json()["choices"][0]["message"]["content"] == tokens(3)
 
 
 def test_a_blocking_caller(openai: FakeOpenAI) -> None:
-    assert build_model(MODELS[DEFAULT_LABEL]).invoke("TOKENS:3").text == text(3)
+    assert build_model(MODELS[DEFAULT_LABEL]).invoke("TOKENS:3").text == tokens(3)
 
 
 class Canned(httpx2.AsyncBaseTransport):
@@ -274,14 +270,14 @@ async def answer_and_close() -> str:
 def test_loops_in_threads_share_a_model(openai: FakeOpenAI) -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: asyncio.run(answer_and_close()), range(8)))
-    assert answers == [text(3)] * 8
+    assert answers == [tokens(3)] * 8
 
 
 async def test_closing_in_one_loop_leaves_the_others_be(openai: FakeOpenAI) -> None:
     run = asyncio.create_task(build_model(MODELS[DEFAULT_LABEL]).ainvoke("TOKENS:10 DELAY:20"))
     await asyncio.sleep(0.05)
-    assert await asyncio.to_thread(asyncio.run, answer_and_close()) == text(3)
-    assert (await run).text == text(10)
+    assert await asyncio.to_thread(asyncio.run, answer_and_close()) == tokens(3)
+    assert (await run).text == tokens(10)
 
 
 async def test_a_loop_that_ended_is_forgotten(openai: FakeOpenAI) -> None:

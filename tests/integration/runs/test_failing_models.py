@@ -9,7 +9,7 @@ from runs.models import RunStatus
 from tests.integration.runs.conftest import Build
 from tests.integration.runs.house import House
 from tests.integration.runs.watcher import Watcher, data_of
-from tests.services import FakeOpenAI
+from tests.services import FakeOpenAI, tokens
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +83,7 @@ async def test_going_on_where_a_model_broke_off(house: Build, settings: Any, mod
     again = await here.run(None)
     assert again.status == RunStatus.SUCCESS
     assert len(model.requests()) == 1
-    assert (await here.said())[-1] == ("ai", "".join(f"tok{number} " for number in range(40)))
+    assert (await here.said())[-1] == ("ai", tokens(40))
     assert (await here.state())["next"] == []
 
 

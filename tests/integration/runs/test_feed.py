@@ -18,6 +18,7 @@ from tests.client import APIClient
 from tests.integration.runs.conftest import Build
 from tests.integration.runs.house import LONG, House
 from tests.integration.runs.watcher import Watcher, data_of, is_gap, is_over, numbers, text_of
+from tests.services import tokens
 from threads.models import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,7 +69,7 @@ async def test_everything_in_order(house: Build) -> None:
     ] * 2
     values = [data_of(frame)["messages"] for frame in frames if frame["method"] == "values"]
     assert values[-1] == await here.messages()
-    assert text_of(frames) == "".join(f"tok{number} " for number in range(8)) + "Echo: hello"
+    assert text_of(frames) == tokens(8) + "Echo: hello"
     for frame in frames:
         assert frame["type"] == "event"
         assert frame["params"]["namespace"] == []
@@ -111,7 +112,7 @@ async def test_joining_in_the_middle_of_an_answer(house: Build) -> None:
         second.subscribe(["messages"])
         for watcher in (first, second):
             await watcher.until(lambda frame: data_of(frame).get("event") == "message-finish")
-            assert text_of(watcher.frames) == "".join(f"tok{number} " for number in range(30))
+            assert text_of(watcher.frames) == tokens(30)
         frames = await first.until_over()
     # The values first, which have no part of the answer; and nothing of the run before.
     assert frames[0]["method"] == "values"
@@ -184,7 +185,7 @@ async def test_events_that_are_gone(house: Build, short_log: Shorten) -> None:
     # Whose beginning is gone, of that the rest is of no use; it comes whole.
     assert text_of(frames) == ""
     whole = [data_of(frame) for frame in frames if frame["method"] == "updates"][-1]["values"]["messages"][-1]
-    assert whole["content"] == "".join(f"tok{number} " for number in range(60))
+    assert whole["content"] == tokens(60)
     assert data_of([frame for frame in frames if frame["method"] == "values"][-1])["messages"] == await here.messages()
     ids = [frame["event_id"] for frame in frames]
     assert len(ids) == len(set(ids))
@@ -202,7 +203,7 @@ async def test_a_client_that_is_too_slow_for_the_log(house: Build, short_log: Sh
         slow.reading.clear()
         run = await here.start("TOKENS:100 DELAY:20")
         await quick.until_over()
-        assert text_of(quick.frames) == "".join(f"tok{number} " for number in range(100))
+        assert text_of(quick.frames) == tokens(100)
         slow.reading.set()
         frames = await slow.until_over()
         assert any(map(is_gap, frames))

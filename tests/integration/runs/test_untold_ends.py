@@ -12,6 +12,7 @@ from runs.streaming.untold import UntoldEnds
 from tests.integration.runs.conftest import Build
 from tests.integration.runs.house import PATIENCE, eventually
 from tests.integration.runs.watcher import Watcher, data_of, is_over
+from tests.services import tokens
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +34,7 @@ async def test_the_log_is_away_when_a_run_ends(house: Build, monkeypatch: pytest
         assert over == [{"event": "completed", "run_id": str(run.pk)}]
         values = [data_of(frame) for frame in frames if frame["method"] == "values"][-1]
         assert values["messages"] == await here.messages()
-        assert values["messages"][-1]["content"] == "".join(f"tok{number} " for number in range(20))
+        assert values["messages"][-1]["content"] == tokens(20)
         # The log is back. What comes next is told by it, and this end not again.
         monkeypatch.undo()
         await here.run("hello")
