@@ -10,7 +10,7 @@ from opengpts.db import in_database_thread
 from runs.event_log import LogEntry, event_log
 from runs.models import Run
 from runs.streaming.opengpts import watch
-from tests.client import APIClient
+from tests.integration.runs.conversation import Conversation
 from threads.models import Checkpoint, CheckpointWrite, Message, Thread
 
 # Seconds. What is waited for comes at once; a busy machine is slow.
@@ -30,24 +30,13 @@ async def eventually(look: Callable[[], Any]) -> Any:
     return found
 
 
-class House:
-    """One user's thread. Made by the fixture `house`, on a database thread."""
-
-    def __init__(self, *, user: str = "alice", **configurable: Any) -> None:
-        self.client = APIClient(user)
-        self.assistant = self.client.make_assistant(config={"configurable": configurable})
-        self.thread = self.client.make_thread(self.assistant)
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request."""
-        return await in_database_thread(self.client, method, path, body)
+class House(Conversation):
+    """A conversation whose runs this process does. Made by the fixture `house`."""
 
     async def start(self, text: str | None = None, **body: Any) -> Run:
         """A new run: with a human message as input, or with none."""
-        given = {"input": [{"type": "human", "content": text}]} if text is not None else {"input": None}
-        response = await self.ask("POST", "/runs", {"thread_id": self.thread, **given, **body})
-        assert response.status_code == 200, response.content
-        return await in_database_thread(Run.objects.select_related("thread").get, pk=response.json()["run_id"])
+        run_id = await self.post_run(text, **body)
+        return await in_database_thread(Run.objects.select_related("thread").get, pk=run_id)
 
     async def run(self, text: str | None = None, **body: Any) -> Run:
         """A new run, when it has ended."""
@@ -86,21 +75,6 @@ class House:
         assert response.status_code == 200, response.content
         answer: dict[str, Any] = response.json()
         return answer
-
-    async def state(self) -> dict[str, Any]:
-        """GET the thread's state."""
-        state: dict[str, Any] = (await self.ask("GET", f"/threads/{self.thread}/state")).json()
-        return state
-
-    async def messages(self) -> list[dict[str, Any]]:
-        """The thread's messages."""
-        values = (await self.state())["values"]
-        listed: list[dict[str, Any]] = values["messages"] if isinstance(values, dict) else values
-        return listed
-
-    async def said(self) -> list[tuple[str, Any]]:
-        """The type and content of each message."""
-        return [(message["type"], message["content"]) for message in await self.messages()]
 
     async def stream(self, run: Run, *, seen: int | None = None) -> list[tuple[str, Any, int | None]]:
         """The events of `GET /runs/{id}/stream` to its end: name, data, id."""

@@ -11,28 +11,17 @@ from runs.event_log.memory import MemoryEventLog
 from runs.execution import execute
 from runs.models import Run
 from runs.opengpts_stream import OpenGPTsProjection
-from tests.client import APIClient
+from tests.integration.runs.conversation import Conversation
 
 CONFIRMED = {"type==agent/tools": ["retrieval"], "type==agent/interrupt_before_action": True}
 
 
-class Talk:
-    """What a client of one thread does. Make it in a database thread."""
-
-    def __init__(self, **configurable: Any) -> None:
-        self.client = APIClient("alice")
-        self.assistant = self.client.make_assistant(config={"configurable": configurable})
-        self.thread = self.client.make_thread(self.assistant)
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request."""
-        return await in_database_thread(self.client, method, path, body)
+class Talk(Conversation):
+    """What a client of one thread does."""
 
     async def start(self, text: str | None = None, **body: Any) -> "Doing":
         """Begin a run, with a human message as input or with what `body` says."""
-        given = {"input": [{"type": "human", "content": text}]} if text is not None else {"input": None}
-        response = await self.ask("POST", "/runs", {"thread_id": self.thread, **given, **body})
-        assert response.status_code == 200, response.content
+        await self.post_run(text, **body)
         return await self.go_on()
 
     async def go_on(self) -> "Doing":
@@ -56,20 +45,6 @@ class Talk:
         """POST to the thread's state."""
         response = await self.ask("POST", f"/threads/{self.thread}/state", {"values": list(messages)})
         assert response.status_code == 200, response.content
-
-    async def state(self) -> dict[str, Any]:
-        """GET the thread's state."""
-        state: dict[str, Any] = (await self.ask("GET", f"/threads/{self.thread}/state")).json()
-        return state
-
-    async def messages(self) -> list[dict[str, Any]]:
-        values = (await self.state())["values"]
-        listed: list[dict[str, Any]] = values["messages"] if isinstance(values, dict) else values
-        return listed
-
-    async def said(self) -> list[tuple[str, Any]]:
-        """The type and content of each message."""
-        return [(message["type"], message["content"]) for message in await self.messages()]
 
 
 class Doing:
