@@ -38,6 +38,12 @@ class House(Conversation):
         run_id = await self.post_run(text, **body)
         return await in_database_thread(Run.objects.select_related("thread").get, pk=run_id)
 
+    async def speak(self, text: str = LONG, **body: Any) -> Run:
+        """A new run, when its model is saying something."""
+        run = await self.start(text, **body)
+        await self.speaking(run)
+        return run
+
     async def run(self, text: str | None = None, **body: Any) -> Run:
         """A new run, when it has ended."""
         return await self.end_of(await self.start(text, **body))

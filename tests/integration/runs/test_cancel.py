@@ -58,8 +58,7 @@ async def assert_works(here: House) -> None:
 @ACTIONS
 async def test_while_it_waits(house: Build, action: str) -> None:
     here = await talked(house)
-    first = await here.start(LONG)
-    await here.speaking(first)
+    first = await here.speak()
     waiting = await here.start("never said")
     assert (await here.cancel(waiting, action))["status"] == "cancelled"
     await assert_cancelled(here, waiting)
@@ -73,8 +72,7 @@ async def test_while_it_waits(house: Build, action: str) -> None:
 async def test_while_it_waits_after_its_process_died(house: Build, action: str) -> None:
     here = await talked(house)
     before = await here.rows()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     # The process stops, so the run waits for another; what it has begun is in the thread.
     await executor().stop()
     row = await in_database_thread(Run.objects.get, pk=run.pk)
@@ -93,8 +91,7 @@ async def test_when_it_is_taken_over_with_the_wish_already_there(house: Build, a
     """Its process died after it was asked to stop, and before it did."""
     here = await talked(house)
     before = await here.rows()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     await executor().stop()
     numbers = await here.event_seq()
     await in_database_thread(Run.objects.filter(pk=run.pk).update, cancel_action=action)
@@ -128,8 +125,7 @@ async def test_before_the_first_token(house: Build, model: FakeOpenAI, action: s
 async def test_in_the_middle_of_its_answer(house: Build, action: str) -> None:
     here = await talked(house)
     before = await here.rows()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     await here.cancel(run, action)
     row = await assert_cancelled(here, run)
     assert row.usage
@@ -286,8 +282,7 @@ async def test_stopping_what_was_approved(house: Build) -> None:
 
 async def test_twice_and_a_rollback_is_not_taken_back(house: Build) -> None:
     here = await talked(house)
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     for action in ("interrupt", "rollback", "interrupt"):
         await here.cancel(run, action)
     await assert_cancelled(here, run)
@@ -322,8 +317,7 @@ async def test_a_cancellation_that_races_with_the_end(house: Build) -> None:
 @pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
 async def test_a_run_that_takes_the_place_of_others(house: Build, strategy: str) -> None:
     here = await talked(house)
-    first = await here.start(LONG)
-    await here.speaking(first)
+    first = await here.speak()
     waiting = await here.start("never said")
     last = await here.start("instead", multitask_strategy=strategy)
     await assert_cancelled(here, first)
@@ -360,8 +354,7 @@ async def test_another_users_run(house: Build) -> None:
 
 async def test_the_row_is_not_claimed_again(house: Build) -> None:
     here = await talked(house)
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     await here.cancel(run)
     await assert_cancelled(here, run)
     assert await in_database_thread(claim_run) is None

@@ -132,8 +132,7 @@ async def test_no_thread_is_made_for_a_run_that_cannot_be(house: Build) -> None:
 
 async def test_cancelling(house: Build) -> None:
     here = await house()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     result = await done(here, "run.cancel", run_id=str(run.pk), action="rollback")
     assert result["run_id"] == str(run.pk)
     assert (await here.end_of(run)).status == "cancelled"
@@ -183,8 +182,7 @@ async def test_saying_something_in_between(house: Build) -> None:
     message = {"role": "user", "content": "by the way"}
     assert await done(here, "input.inject", message=message) == {}
     assert await here.said() == [("human", "by the way")]
-    run = await here.start("TOKENS:5 DELAY:50")
-    await here.speaking(run)
+    run = await here.speak("TOKENS:5 DELAY:50")
     waiting = await started(here, "input.inject", message=message)
     assert (await here.end_of(run)).status == waiting.status == "success"
     assert (await here.said())[-2:] == [("human", "by the way"), ("ai", "Echo: by the way")]
@@ -237,8 +235,7 @@ async def test_the_graphs_of_a_run(house: Build) -> None:
 async def test_too_many_runs(house: Build, settings: Any) -> None:
     settings.RUNS_QUEUED_PER_USER = 1
     here = await house()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    await here.speak()
     await here.start("waits")
     body = {"id": 7, "method": "run.start", "params": {"assistant_id": here.assistant, "input": HELLO}}
     response = await here.ask("POST", f"/threads/{here.thread}/commands", body)

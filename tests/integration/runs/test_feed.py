@@ -105,8 +105,7 @@ async def test_since_each_event(house: Build) -> None:
 async def test_joining_in_the_middle_of_an_answer(house: Build) -> None:
     here = await house()
     assert (await here.run("before")).status == "success"
-    run = await here.start("TOKENS:30 DELAY:20")
-    await here.speaking(run)
+    await here.speak("TOKENS:30 DELAY:20")
     async with Watcher(here) as first, Watcher(here) as second:
         first.subscribe()
         second.subscribe(["messages"])
@@ -124,8 +123,7 @@ async def test_several_subscriptions_of_one_connection(house: Build) -> None:
     here = await house()
     async with Watcher(here) as watcher:
         watcher.subscribe(["lifecycle"])
-        run = await here.start("TOKENS:30 DELAY:20")
-        await here.speaking(run)
+        await here.speak("TOKENS:30 DELAY:20")
         watcher.subscribe(["messages", "lifecycle"])
         dropped = watcher.subscribe(["updates"])
         watcher.subscribe(["values", "messages"], since=0)
@@ -167,8 +165,7 @@ async def test_events_that_are_gone(house: Build, short_log: Shorten) -> None:
     here = await house()
     async with Watcher(here) as witness:
         witness.subscribe(["lifecycle"])
-        run = await here.start("TOKENS:60 DELAY:25 long")
-        await here.speaking(run)
+        run = await here.speak("TOKENS:60 DELAY:25 long")
         while await log.last_seq(run.thread_id) < 40:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         async with Watcher(here) as watcher:
@@ -327,8 +324,7 @@ async def test_no_values_for_a_state_that_is_gone(house: Build) -> None:
         watcher.subscribe()
         await watcher.settled()
         watcher.reading.clear()
-        run = await here.start(LONG)
-        await here.speaking(run)
+        run = await here.speak()
         await here.cancel(run, "rollback")
         await here.end_of(run)
         watcher.reading.set()

@@ -101,8 +101,7 @@ async def test_back_from_every_event_after_its_end(house: Build, how: str) -> No
 
 async def test_back_from_every_event_while_it_goes_on(house: Build) -> None:
     here = await house()
-    run = await here.start("TOKENS:40 DELAY:25")
-    await here.speaking(run)
+    run = await here.speak("TOKENS:40 DELAY:25")
     newest = await event_log().last_seq(run.thread_id)
     places = [None, *range(newest + 1)]
     streams = await asyncio.gather(*(here.stream(run, seen=place) for place in places))
@@ -118,8 +117,7 @@ async def test_back_from_every_event_while_it_goes_on(house: Build) -> None:
 async def test_whoever_has_seen_everything_is_told_the_end(house: Build) -> None:
     """The id is the last data's of a run that goes on; nothing is said twice, and nothing is kept back."""
     here = await house()
-    run = await here.start("TOKENS:10 DELAY:100")
-    await here.speaking(run)
+    run = await here.speak("TOKENS:10 DELAY:100")
     events: list[Event] = []
     seen: int | None = None
     # A client whose connection breaks after each chunk.
@@ -150,8 +148,7 @@ async def test_a_run_that_was_deleted(house: Build) -> None:
 
 async def test_a_run_whose_thread_is_deleted_while_somebody_watches(house: Build) -> None:
     here = await house()
-    run = await here.start(LONG)
-    await here.speaking(run)
+    run = await here.speak()
     watching = asyncio.create_task(here.stream(run))
     assert (await here.ask("DELETE", f"/threads/{here.thread}")).status_code == 200
     events = await watching
@@ -172,8 +169,7 @@ async def test_what_cannot_be_watched(house: Build) -> None:
 
 async def test_a_run_that_waits_can_be_watched(house: Build) -> None:
     here = await house()
-    first = await here.start("TOKENS:20 DELAY:25")
-    await here.speaking(first)
+    await here.speak("TOKENS:20 DELAY:25")
     waiting = await here.start("second")
     one, two = await asyncio.gather(here.stream(waiting), here.stream(waiting, seen=0))
     assert last_data(one) == last_data(two)

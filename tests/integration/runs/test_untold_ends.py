@@ -26,8 +26,7 @@ async def test_the_log_is_away_when_a_run_ends(house: Build, monkeypatch: pytest
     here = await house()
     async with Watcher(here) as watcher:
         watcher.subscribe()
-        run = await here.start("TOKENS:20 DELAY:20")
-        await here.speaking(run)
+        run = await here.speak("TOKENS:20 DELAY:20")
         monkeypatch.setattr(event_log(), "append", away)
         frames = await watcher.until_over()
         over = [data_of(frame) for frame in frames if is_over(frame)]
