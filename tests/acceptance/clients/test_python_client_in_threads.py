@@ -3,35 +3,20 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk._sync.stream import SyncThreadStream
 
-from tests.acceptance.conftest import OWN_TOOLS
+from tests.acceptance.clients.conftest import ADD, TEN, TEN_TOKENS
 from tests.live_client import COOKIE, LiveClient
 from tests.live_server import LiveServer
-from tests.python_client import PATIENCE, TRANSPORTS, Transport, human, said
-from tests.services import FakeOpenAI, tokens
+from tests.python_client import PATIENCE, Transport, human, said
+from tests.services import tokens
 
 pytestmark = pytest.mark.acceptance
 
-TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = tokens(10)
-ADD = 'TOOL:add {"a": 1, "b": 2}'
 HEADERS = {"Cookie": f"{COOKIE}=alice"}
-
-
-@pytest.fixture
-def client(agents_server: LiveServer, openai_server: FakeOpenAI) -> LiveClient:
-    return LiveClient(agents_server.url)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> Transport:
-    way: Transport = request.param
-    return way
 
 
 @contextmanager
@@ -45,8 +30,7 @@ def open_thread(
         yield thread
 
 
-def test_a_conversation(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
-    chatbot = client.make_assistant(type="chatbot")
+def test_a_conversation(agents_server: LiveServer, client: LiveClient, chatbot: str, transport: Transport) -> None:
     with open_thread(agents_server, chatbot, transport) as thread:
         thread.run.start(input=human(TEN))
         # The deltas of a message come with those of the others: all first, and then each.
@@ -59,9 +43,8 @@ def test_a_conversation(agents_server: LiveServer, client: LiveClient, transport
     assert client.said(thread.thread_id) == snapshots[-1]
 
 
-def test_tools_and_decisions(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
-    asking: dict[str, Any] = {"type==agent/tools": list(OWN_TOOLS), "type==agent/interrupt_before_action": True}
-    with open_thread(agents_server, client.make_assistant(**asking), transport) as thread:
+def test_tools_and_decisions(agents_server: LiveServer, asking: str, transport: Transport) -> None:
+    with open_thread(agents_server, asking, transport) as thread:
         thread.run.start(input=human(ADD))
         for _ in thread.values:
             continue
@@ -73,8 +56,8 @@ def test_tools_and_decisions(agents_server: LiveServer, client: LiveClient, tran
     assert values[2:] == [("tool", "3"), ("ai", "Echo: tool said 3")]
 
 
-def test_a_failing_model(agents_server: LiveServer, client: LiveClient, transport: Transport) -> None:
-    with open_thread(agents_server, client.make_assistant(type="chatbot"), transport) as thread:
+def test_a_failing_model(agents_server: LiveServer, chatbot: str, transport: Transport) -> None:
+    with open_thread(agents_server, chatbot, transport) as thread:
         thread.run.start(input=human("FAIL:400"))
         with pytest.raises(RuntimeError, match="Run errored: The model's provider answered 400"):
             _ = thread.output

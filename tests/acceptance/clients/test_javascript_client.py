@@ -3,54 +3,29 @@
 import functools
 from collections.abc import Callable
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import OWN_TOOLS
+from tests.acceptance.clients.conftest import ADD, TEN, TEN_TOKENS
 from tests.cutting_proxy import CuttingProxy
 from tests.javascript_client import play
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
-from tests.services import FakeOpenAI, tokens
+from tests.python_client import Transport
+from tests.services import tokens
 
 pytestmark = pytest.mark.acceptance
 
-TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = tokens(10)
-ADD = 'TOOL:add {"a": 1, "b": 2}'
 APPROVE = {"type": "approve"}
 
 Play = Callable[..., Any]
 
 
 @pytest.fixture
-def client(agents_server: LiveServer, openai_server: FakeOpenAI, tools_log: Path) -> LiveClient:
-    tools_log.write_text("")
-    return LiveClient(agents_server.url)
-
-
-@pytest.fixture(params=["sse", "websocket"])
-def scenario(request: pytest.FixtureRequest, agents_server: LiveServer) -> Play:
+def scenario(agents_server: LiveServer, transport: Transport) -> Play:
     """Plays a scenario over one transport, as alice."""
-    return functools.partial(play, url=agents_server.url, transport=request.param)
-
-
-@pytest.fixture
-def chatbot(client: LiveClient) -> str:
-    return client.make_assistant(type="chatbot")
-
-
-@pytest.fixture
-def agent(client: LiveClient) -> str:
-    return client.make_assistant(**{"type==agent/tools": list(OWN_TOOLS)})
-
-
-@pytest.fixture
-def asking(client: LiveClient) -> str:
-    """An agent that asks before it uses a tool."""
-    return client.make_assistant(**{"type==agent/tools": list(OWN_TOOLS), "type==agent/interrupt_before_action": True})
+    return functools.partial(play, url=agents_server.url, transport=transport)
 
 
 def told(events: list[dict[str, Any]]) -> list[Any]:

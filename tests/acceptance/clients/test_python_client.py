@@ -10,12 +10,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.acceptance.conftest import OWN_TOOLS
+from tests.acceptance.clients.conftest import ADD, TEN, TEN_TOKENS
 from tests.cutting_proxy import CuttingProxy
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
 from tests.python_client import (
-    TRANSPORTS,
     Transport,
     human,
     open_thread,
@@ -23,41 +22,9 @@ from tests.python_client import (
     read_tool_calls,
     said,
 )
-from tests.services import FakeOpenAI, tokens
+from tests.services import tokens
 
 pytestmark = pytest.mark.acceptance
-
-TEN = "TOKENS:10 DELAY:30"
-TEN_TOKENS = tokens(10)
-ADD = 'TOOL:add {"a": 1, "b": 2}'
-
-
-@pytest.fixture
-def client(agents_server: LiveServer, openai_server: FakeOpenAI, tools_log: Path) -> LiveClient:
-    tools_log.write_text("")
-    return LiveClient(agents_server.url)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> Transport:
-    way: Transport = request.param
-    return way
-
-
-@pytest.fixture
-def chatbot(client: LiveClient) -> str:
-    return client.make_assistant(type="chatbot")
-
-
-@pytest.fixture
-def agent(client: LiveClient) -> str:
-    return client.make_assistant(**{"type==agent/tools": list(OWN_TOOLS)})
-
-
-@pytest.fixture
-def asking(client: LiveClient) -> str:
-    """An agent that asks before it uses a tool."""
-    return client.make_assistant(**{"type==agent/tools": list(OWN_TOOLS), "type==agent/interrupt_before_action": True})
 
 
 def ran_tools(log: Path) -> list[dict[str, Any]]:
