@@ -64,6 +64,19 @@ async def read_tool_calls(thread: AsyncThreadStream) -> list[tuple[str, Any, Any
     return [await task for task in reading]
 
 
+async def until_ended(events: AsyncIterator[Any]) -> list[Any]:
+    """The events up to the end of a run."""
+    found = []
+    async for event in events:
+        if event.get("type") != "event":
+            # The WebSocket transport passes the answer to its own subscription on.
+            continue
+        found.append(event)
+        if event["method"] == "lifecycle" and event["params"]["data"]["event"] in ("completed", "failed"):
+            break
+    return found
+
+
 def said(values: Any) -> list[tuple[str, Any]]:
     """Type and content of the messages of a thread's values, as events and `GET /threads/{id}/state` give them."""
     messages = values["messages"] if isinstance(values, dict) else values
