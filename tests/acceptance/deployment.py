@@ -1,7 +1,6 @@
 """A deployment of several processes: web processes, workers, PostgreSQL and Redis."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -61,16 +60,6 @@ class Deployment:
 
     def _add(self, service: Any) -> Any:
         return self._stack.enter_context(service)
-
-
-def wait_until(holds: Callable[[], Any], *, timeout: float = 30.0) -> Any:
-    """What `holds` returns, as soon as it is true. Raises TimeoutError when it is not within `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (answer := holds()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{holds} did not hold within {timeout:g} s")
-        time.sleep(0.02)
-    return answer
 
 
 def start_slow_run(client: LiveClient, thread: str, text: str) -> str:

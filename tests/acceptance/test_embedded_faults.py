@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +19,13 @@ import psycopg
 import pytest
 import requests
 
+from tests.acceptance.deployment import start_slow_run
 from tests.databases import new_database
-from tests.live_client import COOKIE, LiveClient, run_body
+from tests.live_client import COOKIE, UNFINISHED, LiveClient, run_body
 from tests.live_server import LiveServer
 from tests.live_socket import LiveSocket
 from tests.services import FakeOpenAI, PostgreSQL, tokens
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -61,16 +63,6 @@ def run_id_of(body: bytes) -> str:
     found = re.search(rb'"run_id":"([^"]+)"', body)
     assert found
     return found[1].decode()
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What `look` gives, once that is something. Raises TimeoutError."""
-    deadline = time.monotonic() + RECOVERY
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(look)
-        time.sleep(0.05)
-    return found
 
 
 def test_twenty_runs_at_once_in_one_thread(live: LiveServer, client: LiveClient, thread: str) -> None:
@@ -178,8 +170,8 @@ def test_postgresql_is_away_for_five_seconds(openai_server: FakeOpenAI, how: str
             resumed.start()
             rest = list(lines)
             resumed.join()
-        assert rest[-2] == b"event: end" or b"event: end" in rest
-        run = until(lambda: ended(client, run_id))
+        assert b"event: end" in rest
+        run = wait_until(lambda: ended(client, run_id), timeout=RECOVERY)
         assert run["status"] == "success", run
         assert client.said(thread) == [
             ("human", "before"),
@@ -194,7 +186,7 @@ def ended(client: LiveClient, run_id: str) -> Any:
     """The run, where it has ended; None also while the server cannot say."""
     with contextlib.suppress(requests.RequestException):
         run = client.get(f"/runs/{run_id}")
-        return run if run["status"] not in ("pending", "running") else None
+        return run if run["status"] not in UNFINISHED else None
     return None
 
 
@@ -234,7 +226,7 @@ def test_a_disk_that_is_full(openai_server: FakeOpenAI, small_disk: Path) -> Non
         assert list(refused.json()) == ["detail"]
         assert client.said(thread)[:3] == [("human", "before"), ("ai", "Echo: before"), ("human", SLOW)]
         filler.unlink()
-        run = until(lambda: ended(client, run_id))
+        run = wait_until(lambda: ended(client, run_id), timeout=RECOVERY)
         assert run["status"] == "success", run
         assert client.said(thread)[2:] == [("human", SLOW), ("ai", SLOW_ANSWER)]
         assert client.wait_for_run(client.start_run(thread, "after"))["status"] == "success"
@@ -246,15 +238,13 @@ def test_a_database_that_takes_no_writes(openai_server: FakeOpenAI) -> None:
     with PostgreSQL() as database, LiveServer(database.url(), **settings_for(openai_server)) as server:
         client = LiveClient(server.url)
         thread = client.make_thread()
-        run_id = client.start_run(thread, SLOW)
-        with client("GET", f"/runs/{run_id}/stream", stream=True) as response:
-            assert any(b"tok1" in line for line in response.iter_lines())
+        run_id = start_slow_run(client, thread, SLOW)
         read_only(database, True)
-        assert until(lambda: refusal(client, thread)) in (500, 503)
+        assert wait_until(lambda: refusal(client, thread), timeout=RECOVERY) in (500, 503)
         assert client.get(f"/threads/{thread}")["thread_id"] == thread
         time.sleep(3)
         read_only(database, False)
-        run = until(lambda: ended(client, run_id))
+        run = wait_until(lambda: ended(client, run_id), timeout=RECOVERY)
         assert run["status"] == "success", run
         assert client.said(thread) == [("human", SLOW), ("ai", SLOW_ANSWER)]
 

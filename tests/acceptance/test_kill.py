@@ -1,7 +1,6 @@
 """Runs outlive what happens to the server and to its clients: nothing is lost, nothing is there twice."""
 
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.databases import new_database
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
 from tests.services import FakeOpenAI, tokens
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -53,10 +53,7 @@ def thread(client: LiveClient) -> str:
 def start_slow_run(client: LiveClient, thread: str, model: FakeOpenAI) -> str:
     """Start a run and return when the model is writing its answer."""
     run_id = client.start_run(thread, SLOW)
-    deadline = time.monotonic() + RECOVERY
-    while not any(not request["finished"] for request in model.requests()):
-        assert time.monotonic() < deadline, client.get(f"/runs/{run_id}")
-        time.sleep(0.02)
+    wait_until(lambda: any(not request["finished"] for request in model.requests()), timeout=RECOVERY)
     return run_id
 
 

@@ -1,7 +1,7 @@
 """Models of one's own, and what runs use of them, through the public API of a real server."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
 from tests.services import FakeOpenAI
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -41,13 +42,6 @@ def alice(request: pytest.FixtureRequest, database_url: str, vllm: FakeOpenAI) -
     with LiveServer(database_url, server=name, **settings) as server:
         server.manage("shell", "--no-imports", "-c", MAKE_MODEL.format(base_url=vllm.base_url))
         yield LiveClient(server.url)
-
-
-def wait_until(there: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def thread_with(client: LiveClient, label: str) -> str:

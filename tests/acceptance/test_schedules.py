@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.databases import new_database
 from tests.live_client import RUN_TIMEOUT, LiveClient
 from tests.live_server import ROOT, LiveServer
 from tests.services import FakeOpenAI
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -67,11 +67,12 @@ def schedule(client: LiveClient) -> Iterator[dict[str, Any]]:
 
 def wait_for_run(client: LiveClient, schedule: dict[str, Any], *, after: str | None = None) -> dict[str, Any]:
     """The run that the schedule began after that run, when it has ended."""
-    deadline = time.monotonic() + RUN_TIMEOUT
-    while (run_id := client.get(f"/schedules/{schedule['schedule_id']}")["last_run_id"]) == after:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return client.wait_for_run(run_id)
+
+    def newest() -> str | None:
+        run_id: str | None = client.get(f"/schedules/{schedule['schedule_id']}")["last_run_id"]
+        return run_id if run_id != after else None
+
+    return client.wait_for_run(wait_until(newest))
 
 
 def turns(count: int) -> list[tuple[str, str]]:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.acceptance.deployment import BOUND, SLACK, Deployment, assert_said, start_slow_run, wait_until
+from tests.acceptance.deployment import BOUND, SLACK, Deployment, assert_said, start_slow_run
 from tests.acceptance.streaming import CUT_OFF, events_of, subscribe, text_in, until_ended
 from tests.live_client import LiveClient
 from tests.live_server import LiveServer
 from tests.services import FakeOpenAI, tokens
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 

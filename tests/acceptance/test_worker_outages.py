@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run, wait_until
+from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run
 from tests.acceptance.streaming import subscribe, text_in, until_ended
 from tests.live_client import LiveClient
 from tests.services import FakeOpenAI, tokens
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run, wait_until
+from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run
 from tests.live_client import LiveClient
 from tests.services import FakeOpenAI, tokens
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 

@@ -1,6 +1,5 @@
 """The official Python client that is not asynchronous, over server-sent events and WebSocket."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +10,9 @@ from langgraph_sdk._sync.stream import SyncThreadStream
 from tests.acceptance.clients.conftest import ADD, TEN, TEN_TOKENS
 from tests.live_client import COOKIE, LiveClient
 from tests.live_server import LiveServer
-from tests.python_client import PATIENCE, Transport, human, said
+from tests.python_client import Transport, human, said
 from tests.services import tokens
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -68,10 +68,7 @@ def test_coming_back(agents_server: LiveServer, client: LiveClient, transport: T
     assistant_id = client.get(f"/threads/{thread_id}")["assistant_id"]
     run_id = client.start_run(thread_id, "TOKENS:20 DELAY:50")
     # A thread whose run has not begun looks to this client as if there were nothing to wait for.
-    deadline = time.monotonic() + PATIENCE
-    while not client.get(f"/threads/{thread_id}/state")["next"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: client.get(f"/threads/{thread_id}/state")["next"])
     with open_thread(agents_server, assistant_id, transport, thread_id) as thread:
         # Streams it opens only when it has started a run itself.
         text = tokens(20)
