@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.schedules import make_due
 from tests.databases import new_database
 from tests.live_client import RUN_TIMEOUT, LiveClient
 from tests.live_server import ROOT, LiveServer
@@ -16,12 +17,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.acceptance
 
 # Run in a process of its own, as `manage.py shell` does.
-MAKE_DUE = """
-from datetime import timedelta
-from django.utils import timezone
-from schedules.models import Schedule
-print(Schedule.objects.update(next_at=timezone.now() - timedelta(minutes=5)))
-"""
 TICK = """
 from django.utils import timezone
 from schedules.due import run_due_schedules
@@ -82,7 +77,7 @@ def turns(count: int) -> list[tuple[str, str]]:
 def test_what_is_due_is_run(live: LiveServer, client: LiveClient, schedule: dict[str, Any]) -> None:
     last = None
     for count in (1, 2):
-        assert live.manage("shell", "-v0", "-c", MAKE_DUE).strip() == "1"
+        make_due(live)
         run = wait_for_run(client, schedule, after=last)
         assert run["status"] == "success"
         assert client.said(schedule["thread_id"]) == turns(count)
@@ -95,7 +90,7 @@ def test_what_became_due_while_no_server_ran_is_run_once(
     live: LiveServer, client: LiveClient, schedule: dict[str, Any]
 ) -> None:
     live.terminate()
-    assert live.manage("shell", "-v0", "-c", MAKE_DUE).strip() == "1"
+    make_due(live)
     live.restart()
     assert wait_for_run(client, schedule)["status"] == "success"
     assert client.said(schedule["thread_id"]) == turns(1)
@@ -105,7 +100,7 @@ def test_processes_that_look_at_once_run_it_once(
     live: LiveServer, client: LiveClient, schedule: dict[str, Any]
 ) -> None:
     live.terminate()
-    assert live.manage("shell", "-v0", "-c", MAKE_DUE).strip() == "1"
+    make_due(live)
     looking = [start(live, TICK) for _ in range(3)]
     moved = [process.communicate(timeout=RUN_TIMEOUT) for process in looking]
     assert sorted(out.strip() for out, _ in moved) == ["0", "0", "1"], moved
@@ -118,7 +113,7 @@ def test_a_process_that_dies_between_leaves_it_to_the_next(
     live: LiveServer, client: LiveClient, schedule: dict[str, Any]
 ) -> None:
     live.terminate()
-    assert live.manage("shell", "-v0", "-c", MAKE_DUE).strip() == "1"
+    make_due(live)
     dying = start(live, TICK_HALF)
     assert dying.stdout is not None
     run_id = dying.stdout.readline().strip()

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.acceptance.deployment import SLACK, Deployment, assert_said, start_slow_run
+from tests.acceptance.schedules import make_due
 from tests.live_client import LiveClient
 from tests.services import FakeOpenAI, tokens
 from tests.waiting import wait_until
@@ -17,12 +18,6 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.once]
 
 SLOW = "TOKENS:20 DELAY:100"
 SLOW_ANSWER = tokens(20)
-MAKE_DUE = """
-from datetime import timedelta
-from django.utils import timezone
-from schedules.models import Schedule
-Schedule.objects.update(next_at=timezone.now() - timedelta(minutes=5))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +143,7 @@ def test_workers_look_at_the_clock_for_schedules(deployment: Deployment, client:
     hello = [{"type": "human", "content": "hello"}]
     made = client.post("/schedules", {"thread_id": thread, "cron": "0 0 1 * *", "input": hello})
     with deployment.worker(SCHEDULE_TICK="1", RUN_CONCURRENCY="2"):
-        deployment.web.manage("shell", "-c", MAKE_DUE)
+        make_due(deployment.web)
         run_id = wait_until(lambda: client.get(f"/schedules/{made['schedule_id']}")["last_run_id"])
         assert client.wait_for_run(run_id)["status"] == "success"
     assert client.said(thread) == [("human", "hello"), ("ai", "Echo: hello")]
