@@ -1,11 +1,23 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import transaction
+from django.db.models.signals import post_delete
 
 
 class RunsConfig(AppConfig):
     name = "runs"
 
     def ready(self) -> None:
-        from runs.signals import signals
-        from threads.deletion import on_deletion
+        from threads.models import Thread
 
-        on_deletion(signals.thread_deleted)
+        post_delete.connect(_tell_deleted, sender=Thread)
+
+
+def _tell_deleted(instance: Any, **_: Any) -> None:
+    """A thread was deleted, by whomever: with its user, say."""
+    from runs.signals import signals
+
+    # The row has none when that is committed.
+    thread_id = instance.pk
+    transaction.on_commit(lambda: signals.thread_deleted(thread_id))

@@ -13,7 +13,6 @@ from assistants.models import Assistant
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
 from opengpts.ownership import put_owned
-from threads.deletion import tell_deleted
 from threads.models import Thread
 from threads.rows import lock_thread
 from threads.state import append_messages
@@ -48,7 +47,6 @@ def delete_thread(*, owner: User, thread_id: uuid.UUID) -> None:
         # lock, which lets rows that refer to the thread be made.
         if mine.select_for_update().values_list("pk").first():
             mine.delete()
-            transaction.on_commit(lambda: tell_deleted(thread_id))
 
 
 def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:

@@ -1,49 +1,43 @@
-"""Deleting a thread while it is written to."""
-
-import threading
-import uuid
-from concurrent.futures import ThreadPoolExecutor
+"""Whoever deletes a thread, those who do its runs and watch them are told."""
 
 import pytest
-from django.db import connection, connections
-from langchain_core.messages import HumanMessage
+from django.db import transaction
 
+from accounts.models import User
+from runs.signals import signals
 from tests.client import APIClient
-from threads.models import Message, Thread
-from threads.rows import UnknownThread
-from threads.state import append_messages
+from threads.models import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_who_writes_meanwhile_does_not_make_it_fail() -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads that have been told of."""
+    told: list[str] = []
+    monkeypatch.setattr(signals, "thread_deleted", lambda thread_id: told.append(str(thread_id)))
+    return told
+
+
+def test_by_its_owner_in_the_admin_and_with_its_owner(told: list[str]) -> None:
     alice = APIClient("alice")
-    assistant = alice.make_assistant()
-    done = threading.Event()
-    thread = Thread(pk=uuid.UUID(alice.make_thread(assistant)))
+    first, second, third = (alice.make_thread() for _ in range(3))
+    alice("DELETE", f"/threads/{first}")
+    Thread.objects.filter(pk=second).delete()
+    User.objects.filter(username="alice").delete()
+    assert told == [first, second, third]
 
-    def write() -> None:
-        try:
-            while not done.is_set():
-                try:
-                    append_messages(thread=thread, messages=[HumanMessage("x")])
-                except UnknownThread:
-                    continue
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(2) as pool:
-        writers = [pool.submit(write) for _ in range(2)]
-        try:
-            for _ in range(20):
-                assert alice("DELETE", f"/threads/{thread.pk}").status_code == 200
-                assert (
-                    alice("PUT", f"/threads/{thread.pk}", {"name": "t", "assistant_id": assistant}).status_code == 200
-                )
-        finally:
-            done.set()
-        for writer in writers:
-            writer.result()
-    assert alice("DELETE", f"/threads/{thread.pk}").status_code == 200
-    assert not Message.objects.exists()
-    connection.close()
+def test_not_before_it_is_so(told: list[str]) -> None:
+    thread = APIClient("alice").make_thread()
+    with transaction.atomic():
+        Thread.objects.filter(pk=thread).delete()
+        assert told == []
+        transaction.set_rollback(True)
+    assert told == []
+
+
+def test_nothing_for_what_was_not_there(told: list[str]) -> None:
+    thread = APIClient("alice").make_thread()
+    APIClient("bob")("DELETE", f"/threads/{thread}")
+    assert told == []
