@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from opengpts.worker import is_dead, worker_id
@@ -45,6 +44,13 @@ _MAY_GO = (
     f"SELECT 1 FROM {_RUNS} AS r WHERE r.id = %s AND r.status = 'pending' AND {_ROOM}"
     f" AND NOT EXISTS (SELECT 1 FROM {_RUNS} AS b WHERE b.thread_id = r.thread_id AND b.status = 'running')"
 )
+_LEASE_NUMBERS = f'UPDATE "{Thread._meta.db_table}" SET event_seq = event_seq + %s WHERE id = %s RETURNING id'
+_MARK_RUNNING = (
+    f"UPDATE {_RUNS} SET status = 'running', worker = %s, attempts = attempts + 1,"
+    f' first_seq = COALESCE(first_seq, (SELECT event_seq FROM "{Thread._meta.db_table}" WHERE id = %s) - %s),'
+    " started_at = COALESCE(started_at, %s), heartbeat_at = %s"
+    " WHERE id = %s AND status = 'pending' AND worker IN (%s, %s) RETURNING id"
+)
 
 
 def claim_run() -> Run | None:
@@ -63,8 +69,7 @@ def claim_run() -> Run | None:
 
 def claim_if_next(run_id: uuid.UUID, thread_id: uuid.UUID, *, worker: str) -> bool:
     """Mark a pending run that `worker` has running, if it is its turn; whether it was."""
-    waiting = Run.objects.filter(pk=run_id, worker=worker)
-    return _claim(waiting, thread_id, _IS_NEXT, [uuid_parameter(run_id)])
+    return _claim(run_id, thread_id, [worker, worker], _IS_NEXT, [uuid_parameter(run_id)])
 
 
 def claim_by_job(run_id: uuid.UUID, thread_id: uuid.UUID) -> bool:
@@ -74,28 +79,21 @@ def claim_by_job(run_id: uuid.UUID, thread_id: uuid.UUID) -> bool:
     owner has as many going on as they may.
     """
     # Its own it may have broken off, and not let go of.
-    waiting = Run.objects.filter(pk=run_id, worker__in=["", worker_id()])
-    return _claim(waiting, thread_id, _MAY_GO, [uuid_parameter(run_id), settings.RUNS_AT_ONCE_PER_USER])
+    waits_for = ["", worker_id()]
+    return _claim(run_id, thread_id, waits_for, _MAY_GO, [uuid_parameter(run_id), settings.RUNS_AT_ONCE_PER_USER])
 
 
-def _claim(waiting: RunQuerySet, thread_id: uuid.UUID, turn: str, parameters: list[Any]) -> bool:
-    """Mark a run of the thread running, if it is `waiting` and the query of its `turn` gives a row."""
-    now = timezone.now()
+def _claim(run_id: uuid.UUID, thread_id: uuid.UUID, waits_for: list[str], turn: str, parameters: list[Any]) -> bool:
+    """Mark a run of the thread running that `waits_for` one of two workers, if the query of its `turn` gives a row."""
+    run, thread = uuid_parameter(run_id), uuid_parameter(thread_id)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
     try:
         with transaction.atomic():
-            thread = Thread.objects.filter(pk=thread_id)
             # First, as this locks the thread: whoever is changing its state has finished then.
             claimed = (
-                thread.update(event_seq=F("event_seq") + EVENT_LEASE)
+                fetch(_LEASE_NUMBERS, [EVENT_LEASE, thread])
                 and fetch(turn, parameters)
-                and waiting.filter(status=RunStatus.PENDING).update(
-                    status=RunStatus.RUNNING,
-                    worker=worker_id(),
-                    attempts=F("attempts") + 1,
-                    first_seq=Coalesce("first_seq", Subquery(thread.values("event_seq")[:1]) - EVENT_LEASE),
-                    started_at=Coalesce("started_at", now),
-                    heartbeat_at=now,
-                )
+                and fetch(_MARK_RUNNING, [worker_id(), thread, EVENT_LEASE, now, now, run, *waits_for])
             )
             if not claimed:
                 transaction.set_rollback(True)
