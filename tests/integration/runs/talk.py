@@ -13,7 +13,7 @@ from runs.models import Run
 from runs.opengpts_stream import OpenGPTsProjection
 from tests.integration.runs.conversation import Conversation
 
-CONFIRMED = {"type==agent/tools": ["retrieval"], "type==agent/interrupt_before_action": True}
+CONFIRMED: dict[str, Any] = {"type==agent/tools": ["retrieval"], "type==agent/interrupt_before_action": True}
 
 
 class Talk(Conversation):
