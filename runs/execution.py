@@ -17,6 +17,7 @@ from agents.language_models.catalogue import resolve
 from agents.language_models.metering import UsageMeter
 from agents.language_models.model_entry import ModelEntry
 from agents.language_models.model_errors import explain
+from agents.language_models.pacing import in_hand
 from agents.reach import IsEnough, reach_of
 from agents.retrieval import RunContext
 from knowledge.retriever import DocumentRetriever
@@ -86,7 +87,8 @@ class _Execution:
 
     async def do(self) -> None:
         try:
-            await self._do()
+            with in_hand():
+                await self._do()
         finally:
             await self._writer.close()
 

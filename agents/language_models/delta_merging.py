@@ -2,7 +2,7 @@
 
 LangChain's cost is per chunk, whatever is in it. Where one token arrives at a time, it stays one chunk. When this
 process reads many answers at once, each is looked at less often, and what has come meanwhile becomes one chunk: the
-cost per token falls, and the time to the end does not rise. The beginning of an answer is never held back.
+cost per token falls, and the time to the end does not rise (`pacing`). The beginning of an answer is never held back.
 
 What is merged is the text of the model, or the arguments of one tool call, in neighbouring events that differ in
 nothing else. All other bytes pass unchanged. So whoever adds up the deltas gets the same message in the end.
@@ -18,17 +18,18 @@ from typing import Any
 import httpx2
 import orjson
 
+from agents.language_models.pacing import in_hand, pause
+
 _EVENT_END = b"\n\n"
 # Bytes. An event that is longer is not waited for; one of OpenAI's has some hundred.
 _LONGEST_EVENT = 1024 * 1024
 # Bytes that are read before anyone asks for them. Beyond this the provider has to wait, as it would without us.
 _READ_AHEAD = 256 * 1024
 
-# Answers that may be read at once as they come. For each one more, every answer is looked at later by so many seconds:
-# about what a chunk costs, in LangChain and after it. But never later than the last number.
-_AS_THEY_COME, _PACE, _LONGEST_PAUSE = 8, 0.001, 0.2
 # Pieces of an answer that come as they come whatever else goes on: its head, and its first word.
 _BEGINNING = 3
+# Seconds that the reader is given, after a pause, to read what has come to the socket meanwhile.
+_CATCHING_UP = 0.001
 
 # What may stand beside a text: nobody adds it up.
 _HEAD = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation"})
@@ -67,10 +68,6 @@ class DeltaMergingTransport(httpx2.AsyncBaseTransport):
         await self._transport.aclose()
 
 
-# The tasks that read answers now, on whatever event loop.
-_open: set["asyncio.Task[None]"] = set()
-
-
 class _MergedStream(httpx2.AsyncByteStream):
     """The body of a response, with what has arrived since the last look merged.
 
@@ -87,17 +84,20 @@ class _MergedStream(httpx2.AsyncByteStream):
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._given, self._due = 0, 0.0
+        self._paused = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """May be called again before the first iteration's end, as openai does to drain a response: it goes on."""
         if self._reader is None:
             self._reader = asyncio.create_task(self._read())
             self._reader.add_done_callback(self._ended)
-            _open.add(self._reader)
         try:
             ended = False
             while not ended:
                 await self._arrived.wait()
+                if self._paused:
+                    self._paused = False
+                    await asyncio.sleep(_CATCHING_UP)
                 ended = self._reader.done()
                 if not ended:
                     self._arrived.clear()
@@ -105,9 +105,10 @@ class _MergedStream(httpx2.AsyncByteStream):
                 if ended:
                     data += self._merger.flush()
                 if data:
-                    yield data
                     self._given += 1
-                    self._due = time.monotonic() + self._pause()
+                    if self._given > _BEGINNING:
+                        self._due = time.monotonic() + pause()
+                    yield data
         except BaseException:
             # As httpcore2 does: whoever stops reading has left.
             await self.aclose()
@@ -125,22 +126,19 @@ class _MergedStream(httpx2.AsyncByteStream):
         finally:
             await self._stream.aclose()
 
-    def _pause(self) -> float:
-        """Seconds for which this answer is not looked at."""
-        beginning = self._given < _BEGINNING
-        return 0.0 if beginning else min(max(0, len(_open) - _AS_THEY_COME) * _PACE, _LONGEST_PAUSE)
-
     async def _read(self) -> None:
-        async for piece in self._stream:
-            self._pieces.append(piece)
-            self._size += len(piece)
-            # Not read meanwhile, the others wait in the socket, and then come at once.
-            if (early := self._due - time.monotonic()) > 0:
-                await asyncio.sleep(early)
-            self._arrived.set()
-            while self._size > _READ_AHEAD:
-                self._taken.clear()
-                await self._taken.wait()
+        with in_hand():
+            async for piece in self._stream:
+                self._pieces.append(piece)
+                self._size += len(piece)
+                # Not read meanwhile, the others wait in the socket, and then come at once.
+                if (early := self._due - time.monotonic()) > 0:
+                    await asyncio.sleep(early)
+                    self._paused = True
+                self._arrived.set()
+                while self._size > _READ_AHEAD:
+                    self._taken.clear()
+                    await self._taken.wait()
 
     def _take(self) -> bytes:
         data = b"".join(self._pieces)
@@ -150,7 +148,6 @@ class _MergedStream(httpx2.AsyncByteStream):
         return data
 
     def _ended(self, reader: asyncio.Task[None]) -> None:
-        _open.discard(reader)
         if not reader.cancelled():
             reader.exception()  # or asyncio complains of an error that came after the last look
         self._arrived.set()

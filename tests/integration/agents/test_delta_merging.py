@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
@@ -12,12 +13,12 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from agents.language_models import delta_merging
 from agents.language_models.builtin_models import DEFAULT_LABEL
 from agents.language_models.catalogue import MODELS
 from agents.language_models.chat_models import build_model
 from agents.language_models.connections import LoopTransport, aclose, connections_to
 from agents.language_models.delta_merging import DeltaMergingTransport
+from agents.language_models.pacing import in_hand, pause
 from tests.integration.agents.conftest import ThreadMaker
 from tests.services import FakeOpenAI, tokens
 
@@ -82,16 +83,28 @@ async def test_many_answers_at_once_are_looked_at_less_often(openai: FakeOpenAI)
 
     # The others wait for their first token meanwhile, for as long as this takes.
     others = [asyncio.create_task(pieces("TOKENS:1 DELAY:60000")) for _ in range(150)]
-    while len(delta_merging._open) < len(others):  # noqa: ASYNC110
+    while not pause() >= 0.25:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     chunks = await pieces("TOKENS:100 DELAY:10")
     assert "".join(chunks) == tokens(100)
-    # The beginning comes at once, all else every 0.14 s or later.
+    # The beginning comes at once, all else every 0.25 s or later.
     assert chunks[0] == "tok0 "
-    assert len(chunks) < 20
+    assert len(chunks) < 10
     for other in others:
         other.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    assert pause() == 0
+
+
+async def test_what_has_still_to_begin_is_left_time(openai: FakeOpenAI) -> None:
+    """Also by the only answer that is read yet."""
+    with ExitStack() as runs:
+        for _ in range(150):
+            runs.enter_context(in_hand())
+        model = build_model(MODELS[DEFAULT_LABEL])
+        chunks = [chunk.text async for chunk in model.astream("TOKENS:100 DELAY:10") if chunk.text]
+    assert "".join(chunks) == tokens(100)
+    assert len(chunks) < 10
 
 
 async def test_a_tool_call_is_merged(openai: FakeOpenAI, unmerged: ChatOpenAI) -> None:
