@@ -51,9 +51,10 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False) -> Run:
     check_config(overrides, "body", "config")
     checkpoint_id = _fork(thread, body.config)
     with referring_to("Thread"):
-        _refuse_too_many(owner)
         lock_thread(thread.pk)
         _make_room(thread, body)
+        # Last, for those in whose place this one comes wait no more.
+        _refuse_too_many(owner)
         run = Run(
             thread=thread,
             assistant=assistant,

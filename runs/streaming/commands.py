@@ -19,7 +19,7 @@ from agents.config import assistant_type
 from opengpts.bodies import complaints
 from opengpts.error_responses import as_client_error
 from opengpts.errors import Conflict, NotFound, OpenGPTsError
-from opengpts.lookup import find, parse_id
+from opengpts.lookup import find, parse_id, referring_to
 from runs.cancellation import cancel_run
 from runs.models import LIFECYCLE_OF, Run, RunStatus
 from runs.schemas import RunBody, RunConfig
@@ -137,12 +137,23 @@ def own_thread(user: User, thread_id: uuid.UUID) -> Thread:
 
 def _run_start(user: User, thread_id: uuid.UUID, params: RunStart) -> dict[str, Any]:
     """Start a run, on a thread that is made with the first one. An interrupt is answered by its decisions as input."""
-    if not Thread.objects.filter(pk=thread_id).exists():
-        messages = parse_messages(params.input, "params", "input", removals=False) if params.input else []
-        first = next((text for m in messages if isinstance(text := m["content"], str) and text.strip()), "New thread")
-        name = " ".join(first.split())[:NAME_LENGTH]
-        put_thread(owner=user, thread_id=thread_id, name=name, assistant_id=params.assistant_id)
-    own_thread(user, thread_id)
+    if Thread.objects.filter(pk=thread_id).exists():
+        own_thread(user, thread_id)
+        return _start_as_told(user, thread_id, params)
+    # Both or neither: a run that is refused leaves no thread behind.
+    with referring_to("Assistant"):
+        put_thread(owner=user, thread_id=thread_id, name=_name_of(params.input), assistant_id=params.assistant_id)
+        return _start_as_told(user, thread_id, params)
+
+
+def _name_of(value: Any) -> str:
+    """What a thread is called that begins with this input."""
+    messages = parse_messages(value, "params", "input", removals=False) if value else []
+    first = next((text for m in messages if isinstance(text := m["content"], str) and text.strip()), "New thread")
+    return " ".join(first.split())[:NAME_LENGTH]
+
+
+def _start_as_told(user: User, thread_id: uuid.UUID, params: RunStart) -> dict[str, Any]:
     answer = params.input if isinstance(params.input, dict) and params.input.keys() == {"decisions"} else None
     return _start(
         user,
