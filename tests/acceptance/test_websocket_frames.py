@@ -68,9 +68,9 @@ def thread(client: LiveClient) -> str:
 def test_what_is_no_command(live: LiveServer, thread: str, text: str) -> None:
     with LiveSocket(live.url, thread) as socket:
         answer = socket.say(text)
-        assert (answer["type"], answer["error"]) in [("error", "invalid_argument"), ("error", "unknown_command")] or (
-            answer["error"] == "no_such_run"
-        )
+        # A NUL may stand in JSON: that command is one, about a run that there cannot be.
+        error = "no_such_run" if text == BAD["a NUL"] else "invalid_argument"
+        assert (answer["type"], answer["error"]) == ("error", error)
         # It was told, and goes on.
         assert socket.ask("state.get")["result"]["values"] == {"messages": []}
 
@@ -231,10 +231,8 @@ def test_one_who_does_not_read(impatient: LiveServer) -> None:
         assert process.memory_info().rss - before < 100_000_000
         code, frames = stuck.until_closed()
     if impatient.server == "uvicorn":
-        assert code in (4429, 1011, 0)
-        assert [frame["message"] for frame in frames if code == 4429] == ["This client does not read what it is sent."][
-            : code == 4429
-        ]
+        assert code == 4429
+        assert [frame["message"] for frame in frames] == ["This client does not read what it is sent."]
     assert client.wait_for_run(client.start_run(thread, "after"))["status"] == "success"
 
 
