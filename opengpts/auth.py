@@ -62,6 +62,15 @@ def identify_scope(scope: Mapping[str, Any]) -> User:
     return identified.user
 
 
+def check_still(user: User, scope: Mapping[str, Any]) -> None:
+    """Whether a connection that was `user`'s when it was opened still is.
+
+    Raises `Unauthenticated` where its login, its token or its user has come to an end since.
+    """
+    if identify_scope(scope).pk != user.pk:
+        raise Unauthenticated("This connection was opened by a user who is not logged in any more.")
+
+
 def requester(request: Request) -> User:
     """The user that `Identity` found for a request of the API."""
     assert isinstance(request.user, User)

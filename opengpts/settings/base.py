@@ -282,6 +282,8 @@ SCHEDULE_TICK = env.float("SCHEDULE_TICK", default=15.0)
 SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
 # Seconds between the comments that keep an idle stream open through proxies.
 STREAM_HEARTBEAT = env.float("STREAM_HEARTBEAT", default=15.0)
+# Seconds between two looks whether who opened a stream or a WebSocket is still logged in; otherwise it is ended.
+IDENTITY_CHECK = env.float("IDENTITY_CHECK", default=60.0)
 # A WebSocket is closed that has been silent for so many seconds, or has not read what it was sent; each may have so
 # many subscriptions.
 WEBSOCKET_IDLE_TIMEOUT = env.float("WEBSOCKET_IDLE_TIMEOUT", default=3600.0)

@@ -4,12 +4,17 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from channels.generic.http import AsyncHttpConsumer
 from django.conf import settings
+from django.db import Error as DatabaseFailed
 
+from accounts.models import User
+from opengpts.auth import check_still, identify_scope
+from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
 from opengpts.errors import OpenGPTsError
 from opengpts.request_body import Disconnected, receive_body, until_disconnected
@@ -43,17 +48,21 @@ class EventStreamConsumer(AsyncHttpConsumer):
         """
         raise NotImplementedError
 
-    def stopping(self) -> bytes:
-        """The last events of a stream that is broken off because the server stops."""
+    def broken_off(self, error: OpenGPTsError) -> bytes:
+        """The last events of a stream that the server ends early, and why."""
         raise NotImplementedError
 
     async def left(self) -> None:
         """The client has gone away before its stream was over."""
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Callable[..., Any]) -> None:
-        """Answer one request. The stream is given up when the client is gone, and ended when the server stops."""
+        """Answer one request.
+
+        The stream is given up when the client is gone, and ended when the server stops or the client is logged out.
+        """
         self.scope, self.base_send = scope, send
         self._streaming = False
+        self._user: User | None = None
         try:
             with await receive_body(receive, limit=settings.MAX_BODY_BYTES) as file:
                 body = file.read()
@@ -64,20 +73,37 @@ class EventStreamConsumer(AsyncHttpConsumer):
             return
         serving = asyncio.ensure_future(self.handle(body))
         leaving = asyncio.ensure_future(until_disconnected(receive))
-        stopping = asyncio.ensure_future(told_to_stop())
+        ending = asyncio.ensure_future(self._until_ended())
         try:
-            await asyncio.wait({serving, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            over, stopped = serving.done(), stopping.done() and not leaving.done()
+            await asyncio.wait({serving, leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
+            over = serving.done()
+            error = ending.result() if ending.done() and not leaving.done() else None
         finally:
-            for task in (serving, leaving, stopping):
+            for task in (serving, leaving, ending):
                 task.cancel()
-        await asyncio.gather(serving, leaving, stopping, return_exceptions=True)
+        await asyncio.gather(serving, leaving, ending, return_exceptions=True)
         if over:
             serving.result()
-        elif stopped and self._streaming:
-            await self.send_body(self.stopping(), more_body=False)
-        elif not stopped:
+        elif error is None:
             await self.left()
+        elif self._streaming:
+            await self.send_body(self.broken_off(error), more_body=False)
+
+    async def _until_ended(self) -> OpenGPTsError:
+        """Why the server ends the stream, when it does."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.IDENTITY_CHECK):
+                    await told_to_stop()
+                    return STOPPING
+            if self._user is None:
+                continue
+            try:
+                await in_database_thread(check_still, self._user, self.scope)
+            except DatabaseFailed as exc:
+                logger.warning("whose stream of %s this is cannot be asked now: %s", self.scope["path"], exc)
+            except OpenGPTsError as exc:
+                return exc
 
     async def handle(self, body: bytes) -> None:
         try:
@@ -95,6 +121,11 @@ class EventStreamConsumer(AsyncHttpConsumer):
         finally:
             await stream.aclose()
         await self.send_body(b"", more_body=False)
+
+    def identify(self) -> User:
+        """Who is asking. Raises what is wrong with that. For `open`, which must call it, on a database thread."""
+        self._user = identify_scope(self.scope)
+        return self._user
 
     def header(self, name: bytes) -> str | None:
         """A header of the request, by its name in lower case."""

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from accounts.models import User
-from opengpts.auth import identify_scope
 from opengpts.bodies import parse_body
 from opengpts.db import in_database_thread
 from opengpts.errors import Invalid, OpenGPTsError
@@ -15,7 +14,7 @@ from runs.models import UNFINISHED, Run
 from runs.opengpts_stream import OpenGPTsProjection, encode_event, ending_of, error_event
 from runs.schemas import RunBody
 from runs.services import create_run
-from runs.streaming.http import STOPPING, EventStreamConsumer
+from runs.streaming.http import EventStreamConsumer
 from runs.streaming.positions import read_numbers
 from runs.streaming.reading import read_with_pauses
 from threads.state import messages_of_run
@@ -32,8 +31,8 @@ class RunStreamConsumer(EventStreamConsumer):
         self._cancel = request.on_disconnect == "cancel"
         return watch(await asyncio.shield(self._creating), seen=None)
 
-    def stopping(self) -> bytes:
-        return error_event(STOPPING) + encode_event("end")
+    def broken_off(self, error: OpenGPTsError) -> bytes:
+        return error_event(error) + encode_event("end")
 
     async def left(self) -> None:
         if getattr(self, "_cancel", False):
@@ -43,7 +42,7 @@ class RunStreamConsumer(EventStreamConsumer):
                 await in_database_thread(cancel_run, owner=self._owner, run_id=str(run.pk))
 
     def _read(self, body: bytes) -> tuple[User, RunBody]:
-        return identify_scope(self.scope), parse_body(RunBody, body, self.header(b"content-type"))
+        return self.identify(), parse_body(RunBody, body, self.header(b"content-type"))
 
 
 class RunAgainConsumer(EventStreamConsumer):
@@ -58,11 +57,11 @@ class RunAgainConsumer(EventStreamConsumer):
         run = await in_database_thread(self._find)
         return watch(run, seen=int(seen) if seen is not None else None)
 
-    def stopping(self) -> bytes:
-        return error_event(STOPPING) + encode_event("end")
+    def broken_off(self, error: OpenGPTsError) -> bytes:
+        return error_event(error) + encode_event("end")
 
     def _find(self) -> Run:
-        mine = Run.objects.owned_by(identify_scope(self.scope)).select_related("thread")
+        mine = Run.objects.owned_by(self.identify()).select_related("thread")
         return find(mine, self.scope["url_route"]["kwargs"]["run_id"], what="Run")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import User
-from opengpts.auth import identify_scope
 from opengpts.bodies import parse_body
 from opengpts.db import in_database_thread
+from opengpts.errors import OpenGPTsError
 from opengpts.lookup import find
 from runs.event_log import LogUnavailable
 from runs.streaming.feed import Feed
@@ -33,11 +33,12 @@ class ThreadEventsConsumer(EventStreamConsumer):
         owner, thread, request = await in_database_thread(self._check, body)
         return self._stream(owner, thread, request)
 
-    def stopping(self) -> bytes:
-        return _encode(json.dumps(error_frame(None, STOPPING.code, STOPPING.message)))
+    def broken_off(self, error: OpenGPTsError) -> bytes:
+        code = error.code if error is STOPPING else "permission_denied"
+        return _encode(json.dumps(error_frame(None, code, error.message)))
 
     def _check(self, body: bytes) -> tuple[User, Thread, SubscribeBody]:
-        owner = identify_scope(self.scope)
+        owner = self.identify()
         thread = find(Thread.objects.owned_by(owner), self.scope["url_route"]["kwargs"]["thread_id"], what="Thread")
         return owner, thread, parse_body(SubscribeBody, body, self.header(b"content-type"))
 

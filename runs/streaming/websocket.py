@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 
 from accounts.models import User
-from opengpts.auth import BEARER, identify_scope
+from opengpts.auth import BEARER, check_still, identify_scope
 from opengpts.bodies import decode_json
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
@@ -44,9 +44,8 @@ logger = logging.getLogger(__name__)
 
 # Close codes are these and the HTTP status that says the same, as official clients expect.
 CLOSE = 4000
-# Seconds between two looks at a socket that may be idle, or stuck; between two at whose the thread is; and for the last
-# words to one that is given up.
-WATCH, CHECK, LAST_WORDS = 5.0, 60.0, 2.0
+# Seconds between two looks at a socket that may be idle, or stuck; and for the last words to one that is given up.
+WATCH, LAST_WORDS = 5.0, 2.0
 # Seconds between subscriptions that a client makes at once. The official JavaScript client does so when it comes back,
 # and would take the end of a run that one is told of for that of what the others are still to be told.
 TOGETHER = 0.02
@@ -85,7 +84,7 @@ class ThreadSocket(AsyncWebsocketConsumer):
             return
         self._active = time.monotonic()
         command_id = None
-        if len(text_data or bytes_data or "") > settings.MAX_BODY_BYTES:
+        if _bytes_of(text_data or bytes_data or "") > settings.MAX_BODY_BYTES:
             message = f"The message is larger than this server takes: {settings.MAX_BODY_BYTES} bytes (MAX_BODY_BYTES)."
             await self._refuse("invalid_argument", OpenGPTsError(message, code="too_large"))
             return
@@ -141,10 +140,16 @@ class ThreadSocket(AsyncWebsocketConsumer):
 
     def _asker(self) -> User:
         """Who is there, asked again with each command. Raises `CommandFailed`."""
-        user = User.objects.filter(pk=self._user.pk, is_active=True).first()
-        if user is None:
-            raise CommandFailed("permission_denied", "This user may not use the server any more.")
-        return user
+        try:
+            check_still(self._user, self.scope)
+        except OpenGPTsError as exc:
+            raise CommandFailed("permission_denied", exc.message) from exc
+        return self._user
+
+    def _check_place(self) -> None:
+        """Raises what has come to an end: who is there, or whose the thread was."""
+        check_still(self._user, self.scope)
+        self._check_thread(self._user)
 
     async def _manage(self, command: Command) -> dict[str, Any]:
         if command.method == "subscription.unsubscribe":
@@ -208,7 +213,7 @@ class ThreadSocket(AsyncWebsocketConsumer):
         """Give up a client that does not read, one that neither says nor is told anything, a thread that is lost."""
         checked = time.monotonic()
         while not self._refused:
-            await asyncio.sleep(min(WATCH, settings.WEBSOCKET_SEND_TIMEOUT / 2))
+            await asyncio.sleep(min(WATCH, settings.WEBSOCKET_SEND_TIMEOUT / 2, settings.IDENTITY_CHECK))
             now = time.monotonic()
             if self._sending_since and now - self._sending_since > settings.WEBSOCKET_SEND_TIMEOUT:
                 slow = OpenGPTsError("This client does not read what it is sent.", code="rate_limited")
@@ -216,11 +221,11 @@ class ThreadSocket(AsyncWebsocketConsumer):
             elif now - self._active > settings.WEBSOCKET_IDLE_TIMEOUT:
                 idle = OpenGPTsError("Nothing was said here for long. Connect again.", code="timed_out")
                 await self._refuse("unknown_error", idle)
-            elif now - checked > CHECK:
+            elif now - checked > settings.IDENTITY_CHECK:
                 checked = now
                 try:
-                    await in_database_thread(self._check_thread, self._user)
-                except NotFound as lost:
+                    await in_database_thread(self._check_place)
+                except OpenGPTsError as lost:
                     await self._refuse("permission_denied", lost)
                 except DatabaseFailed as exc:
                     # The next look, or the next command, finds out.
@@ -259,6 +264,10 @@ class Nothing(AsyncWebsocketConsumer):
         await self.accept()
         await self.send(text_data=json.dumps(error_frame(None, "not_supported", "No WebSocket is served here.")))
         await self.close(CLOSE + 404)
+
+
+def _bytes_of(message: str | bytes) -> int:
+    return len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode(errors="replace"))
 
 
 def _decode(text: str | None, data: bytes | None) -> Any:

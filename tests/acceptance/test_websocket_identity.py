@@ -25,6 +25,7 @@ SETTINGS = {
     "SSL_REDIRECT": "false",
     "CSRF_TRUSTED_ORIGINS": TRUSTED,
     "OPENAI_API_KEY": "a-key",
+    "IDENTITY_CHECK": "1",
 }
 PEOPLE = """
 import json
@@ -34,13 +35,18 @@ from accounts.models import User
 staff = User.objects.create_superuser("staff", password="a-password")
 client = Client()
 client.force_login(staff)
+session = client.cookies["sessionid"].value
 carol = User.objects.create(username="carol")
 carol.set_unusable_password()
 carol.save()
+client.cookies.clear()
+client.force_login(staff)
+leaving = client.cookies["sessionid"].value
 expired = AccessToken.for_user(carol)
 expired.set_exp(lifetime=-expired.lifetime)
 print(json.dumps({
-    "session": client.cookies["sessionid"].value,
+    "session": session,
+    "leaving": leaving,
     "token": str(AccessToken.for_user(carol)),
     "expired": str(expired),
 }))
@@ -192,6 +198,51 @@ def test_a_user_who_was_shut_out(live: LiveServer) -> None:
         assert socket.ask("state.get")["error"] == "permission_denied"
         assert socket.ask("subscription.subscribe", channels=["values"])["error"] == "permission_denied"
     assert refusal(live, thread, user="dave")[0] == 4401
+
+
+def test_a_stream_ends_with_the_login(live: LiveServer, people: dict[str, str]) -> None:
+    headers = {"Cookie": f"sessionid={people['leaving']}", "Origin": live.url}
+    assistant = requests.post(
+        f"{live.url}/assistants", json={"name": "a", "config": {"configurable": {}}}, headers=headers, timeout=30
+    ).json()["assistant_id"]
+    body = {"name": "t", "assistant_id": assistant}
+    thread = requests.post(f"{live.url}/threads", json=body, headers=headers, timeout=30).json()["thread_id"]
+    run = {"thread_id": thread, "input": [{"type": "human", "content": "TOKENS:600 DELAY:50"}]}
+    with (
+        LiveSocket(live.url, thread, None, headers=headers) as socket,
+        requests.post(
+            f"{live.url}/threads/{thread}/stream/events",
+            json={"channels": ["messages"]},
+            headers=headers,
+            stream=True,
+            timeout=30,
+        ) as events,
+        requests.post(f"{live.url}/runs/stream", json=run, headers=headers, stream=True, timeout=30) as stream,
+    ):
+        lines = stream.iter_lines()
+        next(line for line in lines if b"tok0" in line)
+        assert socket.ask("state.get")["type"] == "success"
+        code = f"Session.objects.get(pk='{people['leaving']}').delete()"
+        live.manage("shell", "--verbosity=0", "-c", f"from django.contrib.sessions.models import Session; {code}")
+        assert socket.ask("state.get")["error"] == "permission_denied"
+        closed, [frame] = socket.until_closed()
+        assert (closed, frame["error"]) == (4401, "permission_denied")
+        *_, error, _, end, _ = [line for line in lines if not line.startswith(b": ")]
+        assert (b'"status_code":401' in error, end) == (True, b"event: end")
+        last = [line for line in events.iter_lines() if line.startswith(b"data: ")][-1]
+        assert json.loads(last.removeprefix(b"data: "))["error"] == "permission_denied"
+
+
+def test_a_socket_ends_with_its_token(live: LiveServer) -> None:
+    code = (
+        "from datetime import timedelta; from accounts.models import User; "
+        "from rest_framework_simplejwt.tokens import AccessToken; "
+        "token = AccessToken.for_user(User.objects.get(username='staff')); "
+        "token.set_exp(lifetime=timedelta(seconds=4)); print(token)"
+    )
+    token = live.manage("shell", "--verbosity=0", "-c", code).strip()
+    closed, [frame] = refusal(live, str(uuid.uuid4()), user=None, headers={"Authorization": f"Bearer {token}"})
+    assert (closed, frame["message"]) == (4401, "This token is not valid, or no longer.")
 
 
 @pytest.mark.parametrize(
