@@ -292,6 +292,8 @@ WEBSOCKET_MAX_SUBSCRIPTIONS = env.int("WEBSOCKET_MAX_SUBSCRIPTIONS", default=64)
 # Events kept per thread, and seconds they are kept after the last one, for clients that come back.
 EVENT_LOG_LENGTH = env.int("EVENT_LOG_LENGTH", default=10_000)
 EVENT_LOG_TTL = env.float("EVENT_LOG_TTL", default=600.0)
+# Bytes of them that are kept in memory, of all threads together, where there is no REDIS_URL.
+EVENT_LOG_MEMORY = env.int("EVENT_LOG_MEMORY", default=256 * 1024 * 1024)
 
 # Bytes. A larger file is refused.
 INGEST_MAX_FILE_BYTES = env.int("INGEST_MAX_FILE_BYTES", default=50 * 1024 * 1024)

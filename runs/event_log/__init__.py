@@ -18,7 +18,9 @@ __all__ = ["INPUT_NODE", "Batch", "Event", "EventLog", "LogEntry", "LogLost", "L
 def event_log() -> EventLog:
     """The event log that the settings name, the same one each time. For any event loop."""
     if not settings.REDIS_URL:
-        return MemoryEventLog(length=settings.EVENT_LOG_LENGTH, ttl=settings.EVENT_LOG_TTL)
+        return MemoryEventLog(
+            length=settings.EVENT_LOG_LENGTH, ttl=settings.EVENT_LOG_TTL, size=settings.EVENT_LOG_MEMORY
+        )
     # Loads the client of Redis, which the embedded server has no need of.
     from runs.event_log.redis import RedisEventLog
 

@@ -7,13 +7,21 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import getsizeof
+from typing import Any
 
 from runs.event_log.entries import BATCH, Batch, Event, LogEntry, LogLost
+
+# Bytes that an entry takes beside its text, about.
+ENTRY = 500
 
 
 @dataclass(slots=True)
 class _ThreadLog:
-    entries: deque[LogEntry]
+    entries: deque[LogEntry] = field(default_factory=deque)
+    # Of each entry, and of all.
+    sizes: deque[int] = field(default_factory=deque)
+    size: int = 0
     last_seq: int = 0
     touched: float = field(default_factory=time.monotonic)
     readers: int = 0
@@ -23,10 +31,13 @@ class _ThreadLog:
 class MemoryEventLog:
     """See `EventLog`. For one event loop; nothing here blocks or locks."""
 
-    def __init__(self, *, length: int, ttl: float) -> None:
-        """`length`: events kept per thread. `ttl`: seconds a log is kept after its last event."""
-        self._length = length
-        self._ttl = ttl
+    def __init__(self, *, length: int, ttl: float, size: int = 256 * 1024 * 1024) -> None:
+        """`length`: events kept per thread. `ttl`: seconds a log is kept after its last event.
+
+        `size`: bytes of all logs together, about; where it is more, the longest ones are trimmed.
+        """
+        self._length, self._ttl, self._most = length, ttl, size
+        self._size = 0
         self._logs: dict[uuid.UUID, _ThreadLog] = {}
 
     async def append(
@@ -40,6 +51,10 @@ class MemoryEventLog:
         for method, data in events:
             log.last_seq += 1
             log.entries.append(LogEntry(log.last_seq, run_id, method, data))
+            log.sizes.append(ENTRY + _size_of(data))
+            log.size += log.sizes[-1]
+            self._size += log.sizes[-1]
+        self._trim(log)
         log.touched = time.monotonic()
         log.grown.set()
         return log.last_seq
@@ -76,12 +91,13 @@ class MemoryEventLog:
 
     async def forget(self, thread_id: uuid.UUID) -> None:
         if log := self._logs.pop(thread_id, None):
+            self._size -= log.size
             log.grown.set()
 
     def expire(self) -> None:
         oldest = time.monotonic() - self._ttl
         for thread_id in [key for key, log in self._logs.items() if not log.readers and log.touched < oldest]:
-            del self._logs[thread_id]
+            self._size -= self._logs.pop(thread_id).size
 
     async def aclose(self) -> None:
         """There is nothing to give up."""
@@ -89,5 +105,30 @@ class MemoryEventLog:
     def _log(self, thread_id: uuid.UUID) -> _ThreadLog:
         log = self._logs.get(thread_id)
         if log is None:
-            log = self._logs[thread_id] = _ThreadLog(deque(maxlen=self._length))
+            log = self._logs[thread_id] = _ThreadLog()
         return log
+
+    def _trim(self, log: _ThreadLog) -> None:
+        while len(log.entries) > self._length:
+            self._drop_oldest(log)
+        while self._size > self._most:
+            longest = max(self._logs.values(), key=lambda one: one.size)
+            # To its half, so that not for each entry all logs are looked at.
+            half = longest.size // 2
+            while longest.size > half and self._size > self._most:
+                self._drop_oldest(longest)
+
+    def _drop_oldest(self, log: _ThreadLog) -> None:
+        log.entries.popleft()
+        size = log.sizes.popleft()
+        log.size -= size
+        self._size -= size
+
+
+def _size_of(value: Any) -> int:
+    """Bytes of the text in a JSON value, which is twice as much once it was sent."""
+    if isinstance(value, str):
+        return 2 * getsizeof(value)
+    if isinstance(value, dict):
+        return sum(map(_size_of, value.values()))
+    return sum(map(_size_of, value)) if isinstance(value, list) else 0

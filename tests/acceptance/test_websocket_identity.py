@@ -25,7 +25,6 @@ SETTINGS = {
     "SSL_REDIRECT": "false",
     "CSRF_TRUSTED_ORIGINS": TRUSTED,
     "OPENAI_API_KEY": "a-key",
-    "IDENTITY_CHECK": "1",
 }
 PEOPLE = """
 import json
@@ -56,6 +55,14 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def live(_openai_server: FakeOpenAI) -> Iterator[LiveServer]:
     with new_database() as url, LiveServer(url, OPENAI_BASE_URL=_openai_server.base_url, **SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def watchful(live: LiveServer) -> Iterator[LiveServer]:
+    """A second process that looks every second who is still logged in."""
+    environment = {**SETTINGS, "OPENAI_BASE_URL": live.environment["OPENAI_BASE_URL"], "IDENTITY_CHECK": "1"}
+    with LiveServer(live.environment["DATABASE_URL"], **environment) as server:
         yield server
 
 
@@ -200,31 +207,30 @@ def test_a_user_who_was_shut_out(live: LiveServer) -> None:
     assert refusal(live, thread, user="dave")[0] == 4401
 
 
-def test_a_stream_ends_with_the_login(live: LiveServer, people: dict[str, str]) -> None:
-    headers = {"Cookie": f"sessionid={people['leaving']}", "Origin": live.url}
+def test_a_stream_ends_with_the_login(watchful: LiveServer, people: dict[str, str]) -> None:
+    headers = {"Cookie": f"sessionid={people['leaving']}", "Origin": watchful.url}
     assistant = requests.post(
-        f"{live.url}/assistants", json={"name": "a", "config": {"configurable": {}}}, headers=headers, timeout=30
+        f"{watchful.url}/assistants", json={"name": "a", "config": {"configurable": {}}}, headers=headers, timeout=30
     ).json()["assistant_id"]
     body = {"name": "t", "assistant_id": assistant}
-    thread = requests.post(f"{live.url}/threads", json=body, headers=headers, timeout=30).json()["thread_id"]
+    thread = requests.post(f"{watchful.url}/threads", json=body, headers=headers, timeout=30).json()["thread_id"]
     run = {"thread_id": thread, "input": [{"type": "human", "content": "TOKENS:600 DELAY:50"}]}
     with (
-        LiveSocket(live.url, thread, None, headers=headers) as socket,
+        LiveSocket(watchful.url, thread, None, headers=headers) as socket,
         requests.post(
-            f"{live.url}/threads/{thread}/stream/events",
+            f"{watchful.url}/threads/{thread}/stream/events",
             json={"channels": ["messages"]},
             headers=headers,
             stream=True,
             timeout=30,
         ) as events,
-        requests.post(f"{live.url}/runs/stream", json=run, headers=headers, stream=True, timeout=30) as stream,
+        requests.post(f"{watchful.url}/runs/stream", json=run, headers=headers, stream=True, timeout=30) as stream,
     ):
         lines = stream.iter_lines()
         next(line for line in lines if b"tok0" in line)
         assert socket.ask("state.get")["type"] == "success"
         code = f"Session.objects.get(pk='{people['leaving']}').delete()"
-        live.manage("shell", "--verbosity=0", "-c", f"from django.contrib.sessions.models import Session; {code}")
-        assert socket.ask("state.get")["error"] == "permission_denied"
+        watchful.manage("shell", "--verbosity=0", "-c", f"from django.contrib.sessions.models import Session; {code}")
         closed, [frame] = socket.until_closed()
         assert (closed, frame["error"]) == (4401, "permission_denied")
         *_, error, _, end, _ = [line for line in lines if not line.startswith(b": ")]
@@ -233,15 +239,15 @@ def test_a_stream_ends_with_the_login(live: LiveServer, people: dict[str, str]) 
         assert json.loads(last.removeprefix(b"data: "))["error"] == "permission_denied"
 
 
-def test_a_socket_ends_with_its_token(live: LiveServer) -> None:
+def test_a_socket_ends_with_its_token(watchful: LiveServer) -> None:
     code = (
         "from datetime import timedelta; from accounts.models import User; "
         "from rest_framework_simplejwt.tokens import AccessToken; "
         "token = AccessToken.for_user(User.objects.get(username='staff')); "
         "token.set_exp(lifetime=timedelta(seconds=4)); print(token)"
     )
-    token = live.manage("shell", "--verbosity=0", "-c", code).strip()
-    closed, [frame] = refusal(live, str(uuid.uuid4()), user=None, headers={"Authorization": f"Bearer {token}"})
+    token = watchful.manage("shell", "--verbosity=0", "-c", code).strip()
+    closed, [frame] = refusal(watchful, str(uuid.uuid4()), user=None, headers={"Authorization": f"Bearer {token}"})
     assert (closed, frame["message"]) == (4401, "This token is not valid, or no longer.")
 
 

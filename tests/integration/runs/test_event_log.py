@@ -327,3 +327,23 @@ async def test_shuffled_readers_and_writers(log: EventLog, thread: uuid.UUID) ->
 
     results: list[Any] = await asyncio.gather(write(), *(read() for _ in range(20)))
     assert results[1:] == [list(range(1, 2001))] * 20
+
+
+async def test_logs_in_memory_are_trimmed_where_they_are_too_large_together() -> None:
+    log, large, small = MemoryEventLog(length=100, ttl=60, size=3_000_000), uuid.uuid4(), uuid.uuid4()
+    await add(log, small, 1, 2, 3)
+    for _ in range(50):
+        await log.append(large, RUN, [("updates", {"values": {"messages": [{"content": "x" * 100_000}]}})], floor=0)
+    batch = await first(log, large, after=0)
+    assert batch.gap
+    assert 5 <= len(batch.entries) <= 15
+    assert batch.entries[-1].seq == 50
+    assert numbers(await collect(log, small, after=0, until=3)) == [1, 2, 3]
+    await log.forget(large)
+    await add(log, large, 7)
+    assert numbers((await first(log, large, after=0)).entries) == [7]
+    # One that is larger than all may be is not kept, and said to be missing.
+    await log.append(large, RUN, [("custom", {"n": "x" * 2_000_000})], floor=0)
+    await add(log, large, 8)
+    batch = await first(log, large, after=0)
+    assert (batch.gap, numbers(batch.entries)) == (True, [8])
