@@ -37,6 +37,9 @@ def test_a_conversation(agents_server: LiveServer, client: LiveClient, chatbot: 
         messages = list(thread.messages)
         assert [str(message.text) for message in messages] == [TEN_TOKENS]
         assert said(thread.output) == [("human", TEN), ("ai", TEN_TOKENS)]
+    # Anew: when one and the same asks for other channels, two threads of this client fight for its old stream, and the
+    # new one may not be read before the old one says something.
+    with open_thread(agents_server, chatbot, transport, thread.thread_id) as thread:
         thread.run.start(input=human("and you"))
         snapshots = [said(values) for values in thread.values]
         assert snapshots[-1][-1] == ("ai", "Echo: and you")
