@@ -1,6 +1,7 @@
 """The event logs of one process, in its memory."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import deque
@@ -31,7 +32,7 @@ class _ThreadLog:
 class MemoryEventLog:
     """See `EventLog`. For one event loop; nothing here blocks or locks."""
 
-    def __init__(self, *, length: int, ttl: float, size: int = 256 * 1024 * 1024) -> None:
+    def __init__(self, *, length: int, ttl: float, size: float = math.inf) -> None:
         """`length`: events kept per thread. `ttl`: seconds a log is kept after its last event.
 
         `size`: bytes of all logs together, about; where it is more, the longest ones are trimmed.
