@@ -89,9 +89,11 @@ def test_unknown_commands(live: LiveServer, thread: str) -> None:
             assert socket.ask(method)["error"] == "unknown_command"
 
 
-def test_a_message_that_is_too_large(live: LiveServer, thread: str) -> None:
+@pytest.mark.parametrize("text", ["y" * LIMIT, "é" * (LIMIT // 2)], ids=["characters", "bytes"])
+def test_a_message_that_is_too_large(live: LiveServer, thread: str, text: str) -> None:
+    command = {"id": 1000, "method": "state.get", "params": {"x": text}}
     with LiveSocket(live.url, thread) as socket:
-        socket.connection.send(json.dumps({"id": 1000, "method": "state.get", "params": {"x": "y" * LIMIT}}))
+        socket.connection.send(json.dumps(command, ensure_ascii=False))
         # What comes behind it is not done.
         with contextlib.suppress(Exception):
             socket.send("run.start", assistant_id="x")

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from agents.language_models import pacing
 from runs.executors import inline as module
 from runs.executors.inline import InlineExecutor
 from runs.models import Run
+from tests.integration.runs.conftest import Build
+from tests.integration.runs.house import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,3 +51,14 @@ async def test_stopping_in_the_moment_of_a_wake_up(monkeypatch: pytest.MonkeyPat
         executor._wake.set()
         async with asyncio.timeout(30):
             await executor.stop()
+
+
+async def test_runs_that_go_on_are_what_a_process_has_in_hand(house: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the answers that are read, so that those read leave time to runs whose answers have not begun."""
+    monkeypatch.setattr(pacing, "_AS_THEY_COME", 0)
+    here = await house()
+    run = await here.speak()
+    assert pacing.pause() == pytest.approx(2 * pacing._PACE)
+    await here.cancel(run)
+    await here.end_of(run)
+    assert await eventually(lambda: pacing.pause() == 0)
