@@ -1,50 +1,18 @@
-"""What every deployment shares. What a deployment may change is read from the environment (see `.env.example`)."""
+"""What every deployment shares. What a deployment may change is read from the environment (see `.env.example`).
+
+Settings of one topic that are many have a module beside this one.
+"""
 
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from opengpts import VERSION
-
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
-
-
-class Env(environ.Env):
-    """The environment. Spaces around the entries of a list are not part of them, and a wrong number is told by name."""
-
-    _EXPECTED: ClassVar[dict[Any, str]] = {
-        int: "a whole number",
-        float: "a number",
-        dict: "a list like name=value,name=value",
-    }
-
-    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().get_value(var, cast, *args, **kwargs)
-        except ValueError:
-            expected = self._EXPECTED.get(cast, "of another type")
-            raise ImproperlyConfigured(f"{var}={self.ENVIRON[var]} should be {expected}.") from None
-
-    @classmethod
-    def parse_value(cls, value: str, cast: Any) -> Any:
-        if cast is list:
-            return _entries(value)
-        if cast is dict:
-            pairs = (entry.split("=", 1) for entry in _entries(value))
-            return {name.strip(): given.strip() for name, given in pairs}
-        # environ's own leaves out what is no digit: of "1e3" it makes 13.
-        return float(value) if cast is float else super().parse_value(value, cast)
-
-
-def _entries(value: str) -> list[str]:
-    return [entry for part in value.split(",") if (entry := part.strip())]
-
-
-env = Env()
-env.read_env(BASE_DIR / ".env")
+from opengpts.settings.environment import BASE_DIR, env
+from opengpts.settings.identity import *  # noqa: F403
+from opengpts.settings.limits import *  # noqa: F403
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 
@@ -166,14 +134,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# How API clients say who they are. "cookie" believes whatever the cookie says: for development.
-AUTH_TYPE = env.str("AUTH_TYPE", default="cookie")
-if AUTH_TYPE not in ("cookie",):
-    raise ImproperlyConfigured(f"AUTH_TYPE={AUTH_TYPE} is none that there is: cookie.")
-AUTH_COOKIE = "opengpts_user_id"
-# Who a request without the cookie is from.
-AUTH_DEFAULT_USER: str | None = "static-default-user-id"
-
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -184,15 +144,6 @@ STATIC_URL = "static/"
 # What tools make (images), in Django's default storage.
 MEDIA_ROOT = DATA_DIR / "media"
 MEDIA_URL = "media/"
-
-# Bytes. Larger request bodies are refused with 413.
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8 * 1024 * 1024)
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-
-# Uploads have limits of their own: files of a request, and its bytes. INGEST_MAX_FILE_BYTES is that of each file.
-INGEST_MAX_FILES = env.int("INGEST_MAX_FILES", default=20)
-INGEST_MAX_REQUEST_BYTES = env.int("INGEST_MAX_REQUEST_BYTES", default=200 * 1024 * 1024)
-DATA_UPLOAD_MAX_NUMBER_FILES = INGEST_MAX_FILES
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["opengpts.auth.Identity"],
@@ -266,10 +217,6 @@ if RUN_EXECUTOR == "procrastinate" and not REDIS_URL:
 WORKER_DRAIN = env.float("WORKER_DRAIN", default=30.0)
 # Runs at once in this process; further ones wait as `pending` rows.
 RUN_CONCURRENCY = env.int("RUN_CONCURRENCY", default=64)
-# Runs that one user may have going on, and waiting; runs that may wait on this server in all. More get a 429.
-RUNS_AT_ONCE_PER_USER = env.int("RUNS_AT_ONCE_PER_USER", default=32)
-RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)
-RUNS_QUEUED = env.int("RUNS_QUEUED", default=5000)
 # Seconds. A run that takes longer is ended as an error; what it has said is kept.
 RUN_TIMEOUT = env.float("RUN_TIMEOUT", default=3600.0)
 # Seconds. A running run says it is alive every RUN_HEARTBEAT; silent for RUN_LOST_AFTER, it is taken up by another
@@ -278,8 +225,6 @@ RUN_HEARTBEAT = env.float("RUN_HEARTBEAT", default=5.0)
 RUN_LOST_AFTER = env.float("RUN_LOST_AFTER", default=30.0)
 # Seconds between two looks at the schedules: a run begins so much later than it is due, at most.
 SCHEDULE_TICK = env.float("SCHEDULE_TICK", default=15.0)
-# Schedules that a user may have. Staff may give them more.
-SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
 # Seconds between the comments that keep an idle stream open through proxies.
 STREAM_HEARTBEAT = env.float("STREAM_HEARTBEAT", default=15.0)
 # Seconds between two looks whether who opened a stream or a WebSocket is still logged in; otherwise it is ended.
@@ -295,8 +240,6 @@ EVENT_LOG_TTL = env.float("EVENT_LOG_TTL", default=600.0)
 # Bytes of them that are kept in memory, of all threads together, where there is no REDIS_URL.
 EVENT_LOG_MEMORY = env.int("EVENT_LOG_MEMORY", default=256 * 1024 * 1024)
 
-# Bytes. A larger file is refused.
-INGEST_MAX_FILE_BYTES = env.int("INGEST_MAX_FILE_BYTES", default=50 * 1024 * 1024)
 # What reading one file may take: seconds, bytes of memory (not limited on macOS), characters of text in it.
 INGEST_TIMEOUT = env.float("INGEST_TIMEOUT", default=60.0)
 INGEST_MEMORY_BYTES = env.int("INGEST_MEMORY_BYTES", default=1024 * 1024 * 1024)

@@ -1,7 +1,8 @@
 """One machine, one user who trusts every client: what `make run` starts."""
 
 from opengpts.settings.base import *  # noqa: F403
-from opengpts.settings.base import DATA_DIR, env
+from opengpts.settings.base import DATA_DIR
+from opengpts.settings.environment import env
 
 # For those who change the code: with it on, every query is slower and is kept in memory.
 DEBUG = env.bool("DEBUG", default=False)

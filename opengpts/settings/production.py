@@ -3,7 +3,8 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from opengpts.settings.base import *  # noqa: F403
-from opengpts.settings.base import AUTH_TYPE, DATA_DIR, env
+from opengpts.settings.base import AUTH_TYPE, DATA_DIR
+from opengpts.settings.environment import env
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="")
