@@ -97,9 +97,9 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
     """
     if command.method in SUBSCRIPTIONS:
         raise CommandFailed("not_supported", "Subscriptions are for WebSocket; over HTTP a stream is one.")
-    if command.method not in _HANDLERS:
+    if command.method not in HANDLERS:
         raise CommandFailed("unknown_command", f"There is no command {command.method}.")
-    model, handle = _HANDLERS[command.method]
+    model, handle = HANDLERS[command.method]
     try:
         response = handle(user, parse_id(thread_id, what="Thread"), read_params(model, command.params))
     except CommandFailed:
@@ -286,7 +286,7 @@ def _root(namespace: list[str] | None) -> None:
         raise CommandFailed("no_such_namespace", "This graph has no graphs inside.")
 
 
-_HANDLERS: dict[str, tuple[type[BaseModel], Callable[[User, uuid.UUID, Any], dict[str, Any]]]] = {
+HANDLERS: dict[str, tuple[type[BaseModel], Callable[[User, uuid.UUID, Any], dict[str, Any]]]] = {
     "run.start": (RunStart, _run_start),
     "run.cancel": (RunCancel, _run_cancel),
     "input.respond": (InputRespond, _input_respond),

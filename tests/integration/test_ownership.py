@@ -94,24 +94,6 @@ def test_an_assistant_made_private_is_run_by_others_no_more(alices: dict[str, st
     assert bob("POST", "/runs", {"thread_id": thread, "input": [HUMAN]}).status_code == 404
 
 
-def test_post_state_heeds_no_thread_but_the_one_addressed(alices: dict[str, str]) -> None:
-    bob = APIClient("bob")
-    thread = bob.make_thread(alices["public"])
-    config = {"configurable": {"thread_id": alices["thread"], "user_id": "alice"}}
-    bob("POST", f"/threads/{thread}/state", {"values": [{**HUMAN, "content": "bob's"}], "config": config})
-    state = APIClient("alice")("GET", f"/threads/{alices['thread']}/state").json()
-    assert [message["content"] for message in state["values"]] == ["hi"]
-
-
-def test_whoever_recreates_a_deleted_thread_finds_it_empty(alices: dict[str, str]) -> None:
-    APIClient("alice")("DELETE", f"/threads/{alices['thread']}")
-    bob = APIClient("bob")
-    body = {"name": "z", "assistant_id": alices["public"]}
-    assert bob("PUT", f"/threads/{alices['thread']}", body).status_code == 200
-    assert bob("GET", f"/threads/{alices['thread']}/state").json() == {"values": [], "next": []}
-    assert bob("GET", f"/threads/{alices['thread']}/history").json() == []
-
-
 def test_a_user_with_a_password_is_not_to_be_had_by_cookie(django_user_model: Any) -> None:
     django_user_model.objects.create_superuser("root", password="secret")
     response = APIClient("root")("GET", "/assistants/")
