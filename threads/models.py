@@ -19,6 +19,10 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         """The threads that `user` started: the only ones they may see or change."""
         return self.filter(owner=user)
 
+    def of_others(self, user: "User") -> "ThreadQuerySet":
+        """The threads of everybody else, whose ids are not `user`'s to take. Nothing else may be said of them."""
+        return self.exclude(owner=user)
+
 
 class Thread(models.Model):
     """One conversation of one user with an assistant. It outlives the assistant."""

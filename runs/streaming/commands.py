@@ -36,6 +36,7 @@ from runs.streaming.params import (
 )
 from runs.streaming.positions import read_numbers
 from runs.streaming.subscriptions import error_frame
+from threads.checkpoints import checkpoints_of
 from threads.interrupts import find_interrupt
 from threads.message_input import parse_messages
 from threads.models import Checkpoint, Thread
@@ -131,14 +132,19 @@ def own_thread(user: User, thread_id: uuid.UUID) -> Thread:
     """`user`'s thread. Raises `CommandFailed`: nothing tells another's from one that is not."""
     thread = Thread.objects.owned_by(user).select_related("assistant").filter(pk=thread_id).first()
     if thread is None:
-        raise CommandFailed("permission_denied", "Thread not found", NotFound("Thread not found"))
+        raise _not_theirs()
     return thread
+
+
+def _not_theirs() -> CommandFailed:
+    return CommandFailed("permission_denied", "Thread not found", NotFound("Thread not found"))
 
 
 def _run_start(user: User, thread_id: uuid.UUID, params: RunStart) -> dict[str, Any]:
     """Start a run, on a thread that is made with the first one. An interrupt is answered by its decisions as input."""
-    if Thread.objects.filter(pk=thread_id).exists():
-        own_thread(user, thread_id)
+    if Thread.objects.of_others(user).filter(pk=thread_id).exists():
+        raise _not_theirs()
+    if Thread.objects.owned_by(user).filter(pk=thread_id).exists():
         return _start_as_told(user, thread_id, params)
     # Both or neither: a run that is refused leaves no thread behind.
     with referring_to("Assistant"):
@@ -202,7 +208,8 @@ def _input_respond(user: User, thread_id: uuid.UUID, params: InputRespond) -> di
     interrupt_id, response = answers[0]
     if find_interrupt(thread, interrupt_id) is None:
         raise CommandFailed("no_such_interrupt", "Nothing waits for an answer under this id.")
-    last = Run.objects.filter(thread=thread).order_by("-created_at").values_list("assistant_id", flat=True).first()
+    runs = Run.objects.owned_by(user).filter(thread=thread).order_by("-created_at")
+    last = runs.values_list("assistant_id", flat=True).first()
     return _start(
         user,
         thread_id,
@@ -218,7 +225,7 @@ def _input_inject(user: User, thread_id: uuid.UUID, params: InputInject) -> dict
     """Say something without being asked: the thread's next run answers it, where one goes on; else it is kept."""
     thread = own_thread(user, thread_id)
     message = params.message.model_dump(exclude_none=True)
-    if Run.objects.unfinished().filter(thread=thread).exists():
+    if Run.objects.owned_by(user).unfinished().filter(thread=thread).exists():
         return _start(user, thread_id, {"input": [message]})
     try:
         post_state(thread=thread, messages=parse_messages([message], "params", "message"))
@@ -242,7 +249,7 @@ def _state_get(user: User, thread_id: uuid.UUID, params: StateGet) -> dict[str, 
 def _state_list(user: User, thread_id: uuid.UUID, params: StateListCheckpoints) -> dict[str, Any]:
     thread = own_thread(user, thread_id)
     _root(params.namespace)
-    rows = Checkpoint.objects.filter(thread=thread, checkpoint_ns="").order_by("-checkpoint_id")
+    rows = checkpoints_of(thread.pk)
     if params.before is not None:
         rows = rows.filter(checkpoint_id__lt=params.before)
     summaries = [_summary(row) for row in rows.defer("values", "data", "messages")[: params.limit]]
@@ -271,7 +278,7 @@ def _agent_tree(user: User, thread_id: uuid.UUID, params: AgentGetTree) -> dict[
     if params.run_id is not None:
         run: Run | None = _own_run(user, thread_id, params.run_id)
     else:
-        run = Run.objects.filter(thread=thread).order_by("-created_at").first()
+        run = Run.objects.owned_by(user).filter(thread=thread).order_by("-created_at").first()
     if run is None:
         raise CommandFailed("no_such_run", "This thread has had no run yet.")
     assistant = run.assistant or thread.assistant

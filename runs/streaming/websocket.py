@@ -118,7 +118,7 @@ class ThreadSocket(AsyncWebsocketConsumer):
 
     def _check_thread(self, user: User) -> None:
         """Raises `NotFound` for a thread of somebody else's. One that is not there yet may become theirs."""
-        if Thread.objects.filter(pk=self._thread_id).exclude(owner=user).exists():
+        if Thread.objects.of_others(user).filter(pk=self._thread_id).exists():
             raise NotFound("Thread not found")
 
     async def _answer(self, command: Command) -> None:
