@@ -10,16 +10,31 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from agents.config import assistant_type, find_problems
+from agents.config import assistant_type
 from agents.language_models.catalogue import available_models
 from agents.tools.catalogue import available_tools
+from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
+from opengpts.errors import Invalid
+
+
+def say_where(detail: dict[str, Any]) -> str:
+    """What is wrong with a config, with the place of a secret that is missing: the message alone does not name it."""
+    place = ".".join(str(part) for part in detail["loc"])
+    return f"{place}: {detail['msg']}" if detail["type"] == "secret_missing" else str(detail["msg"])
 
 
 class AssistantForm(ModelForm):
     """An assistant, its config written as JSON."""
 
-    config = JSONField(required=False, initial=dict, help_text='An object: {"configurable": {"type": "chatbot", …}}.')
+    config = JSONField(
+        required=False,
+        initial=dict,
+        help_text=(
+            'An object: {"configurable": {"type": "chatbot", …}}. Secrets in it are shown as ***, which keeps them; '
+            "for another owner they must be entered anew."
+        ),
+    )
 
     class Meta:
         model = Assistant
@@ -35,9 +50,22 @@ class AssistantForm(ModelForm):
             json.dumps(config, allow_nan=False)
         except ValueError as exc:
             raise ValidationError("NaN and Infinity are not JSON.") from exc
-        if problems := find_problems(config):
-            raise ValidationError([problem.message for problem in problems])
         return config
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        config, owner = cleaned.get("config"), cleaned.get("owner")
+        if config is None or owner is None:
+            return cleaned
+        # As the API does it, and locked as there: the page may have been open for long.
+        before = Assistant.objects.owned_by(owner).select_for_update(no_key=True).filter(pk=self.instance.pk).first()
+        try:
+            sealed = check_and_seal(config, owner=owner, stored=[before.sealed] if before else [])
+        except Invalid as exc:
+            self.add_error("config", ValidationError([say_where(detail) for detail in exc.details]))
+            return cleaned
+        self.instance.secrets = sealed.secrets
+        return cleaned | {"config": sealed.config}
 
 
 @admin.register(Assistant)

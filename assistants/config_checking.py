@@ -1,21 +1,42 @@
 """Refuses configs that could not be run, when they are sent rather than when they are needed."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from agents.config import find_problems
+from accounts.models import User
+from agents.config import ConfigProblem, find_problems
+from agents.config_secrets.paths import MISSING, value_at
+from agents.config_secrets.sealing import NothingToKeep, Sealed, masked, seal
+from assistants.models import Assistant
 from opengpts.errors import Invalid
 
 
-def check_config(config: Any, *loc: str | int) -> None:
-    """Raises `Invalid` where a known key of `config` has a value that it cannot have; `loc` leads to the config.
+def check_and_seal(config: Any, *loc: str | int, owner: User, stored: Sequence[Sealed] = ()) -> Sealed:
+    """`config` as it is to be stored for `owner`, who sent it; `loc` leads to it in what they sent.
 
-    It names every such key, and what may stand there. Keys that nobody knows may hold anything.
+    Where it has `***` for a secret, the one at the same place of `stored` is kept, which must be `owner`'s. Raises
+    `Invalid` where a known key has a value that it cannot have, or there is nothing to keep. It names every such place,
+    and what may stand there. Keys that nobody knows may hold anything.
     """
-    problems = find_problems(config)
-    if problems:
-        raise Invalid(
-            [
-                {"type": "config_value", "loc": [*loc, *problem.loc], "msg": problem.message, "input": problem.value}
-                for problem in problems
-            ]
-        )
+    try:
+        problems = find_problems(config)
+        if not problems:
+            return seal(config, owner=owner.pk, stored=stored)
+    except NothingToKeep as exc:
+        raise Invalid([_complaint(problem, "secret_missing", loc, problem.value) for problem in exc.problems]) from None
+    shown = masked(config)
+    raise Invalid([_complaint(problem, "config_value", loc, _shown(shown, problem)) for problem in problems])
+
+
+def may_keep(owner: User, assistant: Assistant | None) -> list[Sealed]:
+    """What `***` in a config of `owner`'s, for runs of `assistant`, may stand for: nothing of somebody else's."""
+    return [assistant.sealed] if assistant is not None and assistant.owner_id == owner.pk else []
+
+
+def _shown(config: Any, problem: ConfigProblem) -> Any:
+    value = value_at(config, problem.loc)
+    return problem.value if value is MISSING else value
+
+
+def _complaint(problem: ConfigProblem, kind: str, loc: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    return {"type": kind, "loc": [*loc, *problem.loc], "msg": problem.message, "input": value}

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from opengpts.fields import JSONTextField
+from agents.config_secrets.sealing import Sealed
+from opengpts.fields import JSONTextField, SecretsField
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -34,6 +35,8 @@ class Assistant(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="assistants")
     name = models.CharField(max_length=255, blank=True)
     config = JSONTextField(default=dict)
+    # What `***` in it stands for, encrypted.
+    secrets = SecretsField()
     public = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -51,6 +54,11 @@ class Assistant(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.id)
+
+    @property
+    def sealed(self) -> Sealed:
+        """The config with its secrets, still encrypted."""
+        return Sealed(self.config, self.secrets)
 
     def is_visible_to(self, user: "User") -> bool:
         """What `AssistantQuerySet.visible_to` asks, of one that is here."""

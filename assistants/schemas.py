@@ -13,7 +13,12 @@ from opengpts.bodies import Name
 
 
 class AssistantBody(BaseModel):
-    """What a client sends to create or replace an assistant."""
+    """What a client sends to create or replace an assistant.
+
+    Secrets in `config` are encrypted and never shown again: `"***"` stands for them. Sent back in a PUT it keeps what
+    is stored there, unless the tool's address is that of another server by then; where there is nothing to keep, it is
+    refused with 422.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "bar", "config": {"configurable": {}}, "public": True}]}
@@ -27,7 +32,7 @@ class AssistantBody(BaseModel):
 class AssistantSerializer(serializers.ModelSerializer[Assistant]):
     """What a client is shown of an assistant. `user_id` is its owner's.
 
-    The `config` of each of its tools is shown to its owner only: others see an empty one.
+    The `config` of each of its tools is shown to its owner only, with `"***"` for secrets: others see an empty one.
     """
 
     assistant_id = serializers.UUIDField(source="id", read_only=True)

@@ -7,15 +7,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from assistants.config_checking import check_config
+from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
 from opengpts.ownership import put_owned
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
     """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
-    check_config(config, "body", "config")
-    return Assistant.objects.create(owner=owner, name=name, config=config, public=public)
+    sealed = check_and_seal(config, "body", "config", owner=owner)
+    return Assistant.objects.create(owner=owner, name=name, config=sealed.config, secrets=sealed.secrets, public=public)
 
 
 def put_assistant(
@@ -24,19 +24,24 @@ def put_assistant(
     """`owner`'s assistant under that id, replaced or made.
 
     Raises `NotFound` where the id is somebody else's, public or not: nothing tells the two apart; `Invalid` for a
-    config that could not be run.
+    config that could not be run. Where the config has `***` for a secret, the stored one is kept.
     """
-    check_config(config, "body", "config")
-    return put_owned(
-        Assistant.objects.owned_by(owner),
-        assistant_id,
-        missing="Assistant not found",
-        owner=owner,
-        name=name,
-        config=config,
-        public=public,
-        updated_at=timezone.now(),
-    )
+    mine = Assistant.objects.owned_by(owner)
+    with transaction.atomic():
+        # Locked, or a secret that is replaced meanwhile could come back.
+        before = mine.select_for_update(no_key=True).filter(pk=assistant_id).first()
+        sealed = check_and_seal(config, "body", "config", owner=owner, stored=[before.sealed] if before else [])
+        return put_owned(
+            mine,
+            assistant_id,
+            missing="Assistant not found",
+            owner=owner,
+            name=name,
+            config=sealed.config,
+            secrets=sealed.secrets,
+            public=public,
+            updated_at=timezone.now(),
+        )
 
 
 def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:

@@ -55,7 +55,7 @@ class AssistantViewSet(GenericViewSet[Assistant]):
         return self._page(Assistant.objects.public())
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        visible = Assistant.objects.visible_to(requester(request)).select_related("owner")
+        visible = Assistant.objects.visible_to(requester(request)).select_related("owner").defer("secrets")
         return Response(self.get_serializer(find(visible, pk, what=WHAT)).data)
 
     def create(self, request: Request) -> Response:
@@ -84,5 +84,5 @@ class AssistantViewSet(GenericViewSet[Assistant]):
         return Response(draw_graph(config, resolve(config.model)))
 
     def _page(self, assistants: QuerySet[Assistant]) -> Response:
-        page = self.paginate_queryset(assistants.select_related("owner"))
+        page = self.paginate_queryset(assistants.select_related("owner").defer("secrets"))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -35,3 +35,13 @@ class JSONTextField(models.TextField):
 
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(**{"form_class": forms.JSONField, **kwargs})
+
+
+class SecretsField(JSONTextField):
+    """The secrets of a row's config, as `agents.config_secrets` writes them: a list of `{"at": path, "token": text}`.
+
+    `manage.py rotate_secrets` finds the columns of this type. No form has them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"default": list, "editable": False, **kwargs})

@@ -10,10 +10,8 @@ from django.db import InterfaceError, OperationalError
 from langgraph.errors import GraphRecursionError
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.config import AgentConfig, configurable_of, parse_config
 from agents.earlier import EarlierNeeded
 from agents.graphs import open_graph
-from agents.language_models.catalogue import resolve
 from agents.language_models.metering import UsageMeter
 from agents.language_models.model_entry import ModelEntry
 from agents.language_models.model_errors import explain
@@ -21,9 +19,8 @@ from agents.language_models.pacing import in_hand
 from agents.reach import IsEnough, reach_of
 from agents.retrieval import RunContext
 from knowledge.retriever import DocumentRetriever
-from knowledge.search import Scope
 from opengpts.db import in_database_thread
-from opengpts.errors import INTERNAL_ERROR, BadRequest, OpenGPTsError
+from opengpts.errors import INTERNAL_ERROR, OpenGPTsError
 from runs.announcing_saver import AnnouncingSaver
 from runs.beginning import NothingToDo, begin
 from runs.claiming import EVENT_LEASE
@@ -37,6 +34,7 @@ from runs.ending import (
 )
 from runs.errors import BEGUN_AGAIN, CANCELLED, MAX_ATTEMPTS
 from runs.event_log import Event, EventLog, LogUnavailable
+from runs.ingredients import ingredients_of
 from runs.log_writer import LogWriter
 from runs.models import LIFECYCLE_OF, Run, RunStatus
 from runs.tool_watch import ToolWatch
@@ -132,7 +130,7 @@ class _Execution:
     async def _stream(self) -> RunStatus:
         """Run the graph and tell the log. Returns how the run has ended."""
         run = self._run
-        config, entry, scope = await in_database_thread(_assistant_of, run)
+        config, entry, scope = await in_database_thread(ingredients_of, run)
         self._meter.entry = entry
         graph = await open_graph(config, entry)
         context = RunContext(DocumentRetriever(scope))
@@ -282,18 +280,6 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     if cancelled is not None:
         raise cancelled
     task.result()
-
-
-def _assistant_of(run: Run) -> tuple[AgentConfig, ModelEntry, Scope]:
-    """What to run, with which model, and what it may search."""
-    if run.assistant is None:
-        raise BadRequest("Thread has no assistant")
-    config = parse_config({"configurable": {**configurable_of(run.assistant.config), **configurable_of(run.config)}})
-    # Somebody else's assistant tells of its documents only where its owner let it: not because a run's own config says
-    # that it should.
-    shared = run.assistant.owner_id == run.owner_id or parse_config(run.assistant.config).searches
-    scope = Scope(assistant_id=run.assistant_id if shared else None, thread_id=run.thread_id)
-    return config, resolve(config.model), scope
 
 
 def _timed_out() -> OpenGPTsError:

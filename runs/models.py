@@ -7,9 +7,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from agents.config_secrets.sealing import Sealed
 from agents.language_models.usage import Usage
 from assistants.models import Assistant
-from opengpts.fields import JSONTextField
+from opengpts.fields import JSONTextField, SecretsField
 from threads.models import Thread
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Run(models.Model):
     # `decisions` are null where all are approved as they stand then.
     resume = JSONTextField(null=True)
     config = JSONTextField(default=dict)
+    # What `***` in it stands for, encrypted.
+    secrets = SecretsField()
     # The checkpoint of its thread that it begins from; empty: the newest one when it is its turn.
     checkpoint_id = models.CharField(max_length=64, blank=True, editable=False)
     # Set when somebody wants it cancelled while it goes on: its process then stops it.
@@ -131,6 +134,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
+
+    @property
+    def sealed(self) -> Sealed:
+        """The config with its secrets, still encrypted."""
+        return Sealed(self.config, self.secrets)
 
     @property
     def usage(self) -> Usage | None:

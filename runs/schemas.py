@@ -67,8 +67,9 @@ class RunBody(BaseModel):
     `input` is `{"messages": […]}`, a list of messages, one message, `[]` (answer what is there), or null (go on
     from where the thread stands: tool calls that wait for confirmation are approved). `command` is given instead of
     `input`, to decide on each of these calls. `assistant_id` may be left out: the thread's assistant runs then.
-    `config.configurable` overrides the assistant's for this run; it cannot name another thread or user. Its
-    `checkpoint_id` is a state of the thread's past to begin from, which makes a branch.
+    `config.configurable` overrides the assistant's for this run; it cannot name another thread or user. `"***"` in it
+    stands for a secret of the assistant, if that is the user's own. Its `checkpoint_id` is a state of the thread's past
+    to begin from, which makes a branch.
 
     `multitask_strategy` says what becomes of the thread's runs that have not ended: `enqueue` waits for them, `reject`
     refuses the new one (409), `interrupt` and `rollback` cancel them so.

@@ -1,12 +1,14 @@
 """Starting runs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from assistants.config_checking import check_config
+from agents.config_secrets.sealing import Sealed
+from assistants.config_checking import check_and_seal, may_keep
 from assistants.models import Assistant
 from opengpts.errors import BadRequest, Conflict, RateLimited
 from opengpts.lookup import find, referring_to
@@ -34,10 +36,11 @@ _WAITING = (
 )
 
 
-def create_run(*, owner: User, body: RunBody, awaited: bool = False) -> Run:
+def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Sequence[Sealed] | None = None) -> Run:
     """A pending run of `owner`'s, behind the others of its thread or in their place, as `multitask_strategy` says.
 
-    `awaited`: who asks for it will subscribe to its events only then, and wants to be told how it ends.
+    `awaited`: who asks for it will subscribe to its events only then, and wants to be told how it ends. `stored`: what
+    `***` in the body's config stands for, where that is not the secrets of an assistant of `owner`'s own.
 
     Raises `NotFound` for a thread that is not theirs, an assistant they cannot see, or a checkpoint that the thread
     does not have; `BadRequest` where neither the body nor the thread has an assistant; `Invalid` for input or config
@@ -48,7 +51,9 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False) -> Run:
     assistant = _assistant_for(owner, thread, body.assistant_id)
     messages = None if body.input is None else parse_messages(body.input, "body", "input", removals=False)
     overrides = {"configurable": _overrides(body.config)}
-    check_config(overrides, "body", "config")
+    sealed = check_and_seal(
+        overrides, "body", "config", owner=owner, stored=may_keep(owner, assistant) if stored is None else stored
+    )
     checkpoint_id = _fork(thread, body.config)
     with referring_to("Thread"):
         lock_thread(thread.pk)
@@ -60,7 +65,8 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False) -> Run:
             assistant=assistant,
             owner=owner,
             input=messages,
-            config=overrides,
+            config=sealed.config,
+            secrets=sealed.secrets,
             checkpoint_id=checkpoint_id or "",
             awaited=awaited,
             resume=decisions_on(thread, body.command, checkpoint_id) if messages is None else None,

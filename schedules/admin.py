@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from pydantic import ValidationError
 
+from assistants.admin import say_where
 from opengpts.bodies import complaints
 from opengpts.errors import Invalid, OpenGPTsError
 from schedules.cron import timezones
@@ -31,7 +32,12 @@ class ScheduleForm(ModelForm):
         help_text='Messages: [{"type": "human", "content": "…"}]. With [] the conversation is answered as it stands.',
     )
     config = JSONField(
-        required=False, initial=dict, help_text='What is different for its runs: {"configurable": {…}}, or {}.'
+        required=False,
+        initial=dict,
+        help_text=(
+            'What is different for its runs: {"configurable": {…}}, or {}. Secrets in it are shown as ***, which keeps '
+            "them, and takes over those of the assistant where it is the same user's."
+        ),
     )
 
     class Meta:
@@ -61,7 +67,8 @@ class ScheduleForm(ModelForm):
                     "config": cleaned["config"],
                 }
             )
-            check_schedule(owner=thread.owner, body=self.body)
+            before = None if self.instance._state.adding else self.instance
+            check_schedule(owner=thread.owner, body=self.body, before=before)
         except ValidationError as exc:
             self._tell(complaints(exc, "body"))
         except Invalid as exc:
@@ -73,7 +80,7 @@ class ScheduleForm(ModelForm):
     def _tell(self, details: Sequence[dict[str, Any]]) -> None:
         for detail in details:
             _, field, *_ = detail["loc"]
-            self.add_error(str(field), str(detail["msg"]))
+            self.add_error(str(field), say_where(detail))
 
 
 @admin.register(Schedule)

@@ -116,7 +116,7 @@ def _begin(schedule: Schedule) -> Run:
         config=RunConfig.model_validate(schedule.config),
     )
     with transaction.atomic():
-        return create_run(owner=schedule.owner, body=body)
+        return create_run(owner=schedule.owner, body=body, stored=[schedule.sealed])
 
 
 def _refer_at_once() -> None:

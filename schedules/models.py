@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from agents.config_secrets.sealing import Sealed
 from assistants.models import Assistant
-from opengpts.fields import JSONTextField
+from opengpts.fields import JSONTextField, SecretsField
 from runs.models import Run
 from schedules.cron import MAX_LENGTH
 from threads.models import Thread
@@ -42,6 +43,8 @@ class Schedule(models.Model):
     # Messages in the API's form but without ids: each run adds new ones.
     input = JSONTextField(default=list)
     config = JSONTextField(default=dict)
+    # What `***` in it stands for, encrypted.
+    secrets = SecretsField()
     enabled = models.BooleanField(default=True)
     # When it is due; null where it is switched off.
     next_at = models.DateTimeField("next", null=True, editable=False)
@@ -74,3 +77,8 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cron} {self.timezone}"
+
+    @property
+    def sealed(self) -> Sealed:
+        """The config with its secrets, still encrypted."""
+        return Sealed(self.config, self.secrets)

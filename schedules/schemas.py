@@ -16,7 +16,8 @@ class ScheduleBody(BaseModel):
     `cron` is five fields: minute, hour, day of the month, month, day of the week, in the `timezone` of that name.
     Without `assistant_id` the thread's assistant is run. `input` and `config` are as for `POST /runs`, but `input`
     cannot be null, which would approve tool calls that nobody has seen: `[]`, the default, has what is there answered.
-    Ids of messages are not kept, since each run adds new ones.
+    Ids of messages are not kept, since each run adds new ones. `"***"` in `config` stands for a secret of the schedule
+    as it was, or of the assistant, if that is the user's own.
     """
 
     model_config = ConfigDict(

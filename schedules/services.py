@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from assistants.config_checking import check_config
+from assistants.config_checking import check_and_seal, may_keep
 from assistants.models import Assistant
 from opengpts.errors import BadRequest, Conflict, Invalid, NotFound
 from opengpts.lookup import find, referring_to
@@ -33,9 +33,10 @@ def put_schedule(*, owner: User, schedule_id: uuid.UUID, body: ScheduleBody) -> 
 
     What is due and has not been run yet stays so, as long as the times are the same.
     """
-    fields = check_schedule(owner=owner, body=body)
     mine = Schedule.objects.owned_by(owner).filter(pk=schedule_id)
     with referring_to("Thread"):
+        # Locked, or a secret that is replaced meanwhile could come back.
+        fields = check_schedule(owner=owner, body=body, before=mine.select_for_update(no_key=True).first())
         same_times = mine.filter(cron=body.cron, timezone=body.timezone, enabled=True) if body.enabled else mine.none()
         # Whoever runs it may be moving `next_at` on: it is not written where it need not be.
         kept = {name: value for name, value in fields.items() if name != "next_at"}
@@ -52,13 +53,15 @@ def delete_schedule(*, owner: User, schedule_id: uuid.UUID) -> None:
     Schedule.objects.owned_by(owner).filter(pk=schedule_id).delete()
 
 
-def check_schedule(*, owner: User, body: ScheduleBody) -> dict[str, Any]:
+def check_schedule(*, owner: User, body: ScheduleBody, before: Schedule | None = None) -> dict[str, Any]:
     """The fields of a schedule of `owner`'s that is as `body` says; it is first due after now.
+
+    `***` in its config stands for a secret of the schedule as it was `before`, or of the assistant, if it is `owner`'s.
 
     Raises `NotFound` for a thread that is not theirs or an assistant they cannot see, `BadRequest` where neither the
     body nor the thread has an assistant, `Invalid` for input, config, times or a time zone that cannot be.
     """
-    thread = find(Thread.objects.owned_by(owner), body.thread_id, what="Thread")
+    thread = find(Thread.objects.owned_by(owner).select_related("assistant"), body.thread_id, what="Thread")
     assistant = None
     if body.assistant_id is not None:
         assistant = find(Assistant.objects.visible_to(owner), body.assistant_id, what="Assistant")
@@ -66,7 +69,10 @@ def check_schedule(*, owner: User, body: ScheduleBody) -> dict[str, Any]:
         raise BadRequest("Thread has no assistant")
     messages = parse_messages(body.input, "body", "input", removals=False)
     config = {} if body.config is None else body.config.model_dump(exclude_none=True)
-    check_config(config, "body", "config")
+    stored = [before.sealed] if before else []
+    sealed = check_and_seal(
+        config, "body", "config", owner=owner, stored=[*stored, *may_keep(owner, assistant or thread.assistant)]
+    )
     try:
         next_at = next_time(cron=body.cron, timezone=body.timezone, after=timezone.now())
     except Unschedulable as exc:
@@ -79,7 +85,8 @@ def check_schedule(*, owner: User, body: ScheduleBody) -> dict[str, Any]:
         "cron": body.cron,
         "timezone": body.timezone,
         "input": [{name: value for name, value in message.items() if name != "id"} for message in messages],
-        "config": config,
+        "config": sealed.config,
+        "secrets": sealed.secrets,
         "enabled": body.enabled,
         "next_at": next_at if body.enabled else None,
     }

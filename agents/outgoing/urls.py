@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 _HOST = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,252}|[0-9a-f:.]{2,45}", re.IGNORECASE)
 _ODD = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 # What the connection itself needs. A configured one could smuggle a second request past a proxy.
@@ -68,6 +69,16 @@ def check_header_value(value: str) -> str:
 def host_of(url: str) -> str:
     """The host of `url`, with its port where one is given, for messages."""
     return urlsplit(url).netloc.rpartition("@")[2][:255]
+
+
+def origin_of(url: str) -> str:
+    """Whom a request to `url` reaches: scheme, host and port. What is no address that can be read stands for itself."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return url
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else url
 
 
 def base_of(url: str) -> str:

@@ -3,12 +3,13 @@
 Addresses are only looked at here. Whether this server may call one is decided when it does (`agents.outgoing`).
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from django.conf import settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from agents.outgoing.urls import check_header_name, check_header_value, check_url
+from agents.outgoing.urls import check_header_name, check_header_value, check_url, origin_of
 from agents.tools.kinds import ToolKind
 
 # Seconds that tools which a server told us are kept.
@@ -24,7 +25,13 @@ def _secret_for_header(value: SecretStr) -> SecretStr:
     return value
 
 
-Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=_MAX_URL), AfterValidator(check_url)]
+# The format tells `agents.config_secrets` that there may be keys in its query.
+Url = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=_MAX_URL),
+    AfterValidator(check_url),
+    Field(json_schema_extra={"format": "uri"}),
+]
 HeaderName = Annotated[str, AfterValidator(check_header_name)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_secret_for_header)]
 Names = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=256)]], Field(max_length=_MAX_NAMES)]
@@ -100,6 +107,13 @@ class OpenApiConfig(_Config):
         return self
 
 
+def _openapi_destination(config: Mapping[str, Any]) -> Any:
+    """The document says where its API is, unless `server_url` does."""
+    urls = (config.get("spec_url"), config.get("server_url"))
+    origins = tuple(origin_of(url) if isinstance(url, str) and url else None for url in urls)
+    return origins, None if config.get("server_url") else config.get("spec")
+
+
 class ActionServerConfig(_Config):
     """Where an Action Server is, and its key. As OpenGPTs stored it, so what else stands there is ignored."""
 
@@ -156,5 +170,6 @@ KINDS_BY_URL: list[ToolKind] = [
         config_model=OpenApiConfig,
         lasts=_LASTS,
         multi_use=True,
+        destination=_openapi_destination,
     ),
 ]

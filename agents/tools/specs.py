@@ -3,12 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from pydantic import ValidationError
 
 from agents.errors import InvalidConfig
 from agents.tools.catalogue import KINDS, key_of
+
+
+class Unreadable(Enum):
+    """What stands in a config for a secret that cannot be decrypted any more."""
+
+    SECRET = "secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +61,33 @@ def parse_stored_tool(value: Any) -> ToolSpec:
     """As `parse_tool`, for a run: what was right when it was saved need not be any more.
 
     A tool that has left the catalogue becomes a spec of a type that there is not, a config that the tool cannot have
-    any more a spec with a `problem`. Raises `InvalidConfig` for what is no tool.
+    any more, or with a secret that is `Unreadable`, a spec with a `problem`. Raises `InvalidConfig` for what is
+    no tool.
     """
     name = _name_of(value)
     key = key_of(name)
     if key is None:
         return ToolSpec(name.strip())
+    if _has_unreadable(value):
+        return ToolSpec(
+            key,
+            problem=f"{KINDS[key].name} cannot be used: this server has no key any more for a secret in its config. "
+            "Enter the secret anew.",
+        )
     try:
         return parse_tool(value)
     except InvalidConfig as exc:
         return ToolSpec(key, problem=f"{KINDS[key].name} cannot be used: {exc.message}")
+
+
+def _has_unreadable(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if item is Unreadable.SECRET:
+            return True
+        waiting.extend(item.values() if isinstance(item, Mapping) else item if isinstance(item, list) else ())
+    return False
 
 
 def _name_of(value: Any) -> str:

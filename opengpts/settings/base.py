@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from opengpts import VERSION
+from opengpts.settings.encryption import *  # noqa: F403
 from opengpts.settings.environment import BASE_DIR, env
 from opengpts.settings.identity import *  # noqa: F403
 from opengpts.settings.limits import *  # noqa: F403

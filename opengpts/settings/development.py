@@ -2,11 +2,14 @@
 
 from opengpts.settings.base import *  # noqa: F403
 from opengpts.settings.base import DATA_DIR
+from opengpts.settings.encryption import SECRETS_KEYS, key_from
 from opengpts.settings.environment import env
 
 # For those who change the code: with it on, every query is slower and is kept in memory.
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="development-only-secret-key-that-signs-nothing-of-worth")
+# Without a key that is named, one made of this; it goes on decrypting when one is.
+SECRETS_KEYS = [*SECRETS_KEYS, key_from(SECRET_KEY)]
 # By these names only, or a page of the web could reach the server under a name of its own (DNS rebinding).
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 WHITENOISE_USE_FINDERS = True

@@ -1,9 +1,10 @@
-"""On a network. Refuses to start without `SECRET_KEY` and `ALLOWED_HOSTS`."""
+"""On a network. Refuses to start without `SECRET_KEY`, `SECRETS_KEYS` and `ALLOWED_HOSTS`."""
 
 from django.core.exceptions import ImproperlyConfigured
 
 from opengpts.settings.base import *  # noqa: F403
 from opengpts.settings.base import AUTH_TYPE, DATA_DIR
+from opengpts.settings.encryption import SECRETS_KEYS
 from opengpts.settings.environment import env
 
 DEBUG = False
@@ -11,6 +12,12 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 if not SECRET_KEY:
     raise ImproperlyConfigured("Set SECRET_KEY: production does not start without one.")
+if not SECRETS_KEYS:
+    # Not made of SECRET_KEY: whoever changes that would lose all secrets of assistants without being told.
+    raise ImproperlyConfigured(
+        "Set SECRETS_KEYS to a key that encrypts the secrets of assistants in the database, and keep it as safe as the "
+        "database: without it they are lost. To make one: openssl rand -base64 32 | tr +/ -_"
+    )
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("Set ALLOWED_HOSTS to the names this server answers to, separated by commas.")
 if AUTH_TYPE == "cookie" and not env.bool("TRUST_COOKIES", default=False):

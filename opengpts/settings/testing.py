@@ -2,9 +2,11 @@
 
 from opengpts.settings.base import *  # noqa: F403
 from opengpts.settings.base import DATABASES
+from opengpts.settings.encryption import key_from
 
 DEBUG = False
 SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"
+SECRETS_KEYS = [key_from(SECRET_KEY)]
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

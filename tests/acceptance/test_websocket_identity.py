@@ -20,6 +20,7 @@ TRUSTED = "https://app.example"
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "opengpts.settings.production",
     "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough-for-everybody",
+    "SECRETS_KEYS": "k" * 43 + "=",
     "ALLOWED_HOSTS": "127.0.0.1",
     "TRUST_COOKIES": "true",
     "SSL_REDIRECT": "false",

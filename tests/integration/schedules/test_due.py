@@ -188,8 +188,8 @@ def test_what_breaks_one_schedule_does_not_keep_the_others(
     make_due(other)
     create = services.create_run
 
-    def fail_for_first(*, owner: User, body: Any) -> Run:
-        run = create(owner=owner, body=body)
+    def fail_for_first(*, owner: User, body: Any, stored: Any) -> Run:
+        run = create(owner=owner, body=body, stored=stored)
         if body.thread_id == str(schedule.thread_id):
             raise KeyError("a fault")
         return run
@@ -242,9 +242,9 @@ def test_what_was_moved_on_meanwhile_is_not_run(schedule: Schedule, monkeypatch:
     make_due(schedule)
     create = services.create_run
 
-    def create_late(*, owner: User, body: Any) -> Run:
+    def create_late(*, owner: User, body: Any, stored: Any) -> Run:
         Schedule.objects.update(next_at=timezone.now() + timedelta(days=1))
-        return create(owner=owner, body=body)
+        return create(owner=owner, body=body, stored=stored)
 
     monkeypatch.setattr(due, "create_run", create_late)
     assert tick() == 0

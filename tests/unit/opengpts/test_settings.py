@@ -10,7 +10,8 @@ import pytest
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent.parent.parent
-COMPLETE = {"SECRET_KEY": "x" * 60, "ALLOWED_HOSTS": "example.org", "TRUST_COOKIES": "true"}
+KEY = "k" * 43 + "="
+COMPLETE = {"SECRET_KEY": "x" * 60, "SECRETS_KEYS": KEY, "ALLOWED_HOSTS": "example.org", "TRUST_COOKIES": "true"}
 
 
 def run(code: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -31,6 +32,7 @@ def test_production_starts_when_it_is_told_all_it_must_know(tmp_path: Path) -> N
     ("missing", "named"),
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"SECRETS_KEYS": ""}, "SECRETS_KEYS"),
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
         ({"TRUST_COOKIES": "false"}, "TRUST_COOKIES"),
@@ -97,3 +99,21 @@ print(sorted(slow & set(sys.modules)))
 """
     checked = run(code, tmp_path, DJANGO_SETTINGS_MODULE="opengpts.settings.development")
     assert checked.stdout.splitlines()[-1] == "[]", checked.stderr
+
+
+def test_a_key_that_is_none_is_refused_without_being_repeated(tmp_path: Path) -> None:
+    refused = production(tmp_path, **(COMPLETE | {"SECRETS_KEYS": f"{KEY},not-a-key-at-all"}))
+    assert refused.returncode != 0
+    assert refused.stderr.splitlines()[-1].startswith(
+        "django.core.exceptions.ImproperlyConfigured: SECRETS_KEYS: number 2"
+    )
+    assert "not-a-key-at-all" not in refused.stderr
+
+
+def test_development_makes_a_key_and_keeps_it_beside_a_named_one(tmp_path: Path) -> None:
+    code = "from django.conf import settings; print(*settings.SECRETS_KEYS)"
+    development = {"DJANGO_SETTINGS_MODULE": "opengpts.settings.development"}
+    [made] = run(code, tmp_path, **development).stdout.split()
+    assert run(code, tmp_path, SECRETS_KEYS=KEY, **development).stdout.split() == [KEY, made]
+    [other] = run(code, tmp_path, SECRET_KEY="another", **development).stdout.split()
+    assert other != made
