@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "opengpts",
     "accounts",
     "agents",
+    "quotas",
     "assistants",
     "threads",
     "knowledge",

@@ -1,5 +1,7 @@
 """How much one user, and one request, may ask for."""
 
+from decimal import Decimal
+
 from opengpts.settings.environment import env
 
 # Bytes. Larger request bodies are refused with 413.
@@ -19,3 +21,11 @@ RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)
 RUNS_QUEUED = env.int("RUNS_QUEUED", default=5000)
 # Schedules that a user may have. Staff may give them more.
 SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
+
+# What each user may use on a day (UTC's): runs, tokens that models read and write, their cost in USD. And the bytes
+# that one may have stored, of documents and of messages in threads. None: not limited. Staff may say otherwise for
+# users and groups.
+QUOTA_RUNS_PER_DAY = env.limit("QUOTA_RUNS_PER_DAY", int)
+QUOTA_TOKENS_PER_DAY = env.limit("QUOTA_TOKENS_PER_DAY", int)
+QUOTA_COST_PER_DAY = env.limit("QUOTA_COST_PER_DAY", Decimal)
+QUOTA_STORAGE_BYTES = env.limit("QUOTA_STORAGE_BYTES", int, default=10 * 1024**3)
