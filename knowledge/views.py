@@ -37,6 +37,7 @@ from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find, parse_id
 from opengpts.openapi import BAD_REQUEST, GONE, INVALID, LIMITED, NOT_FOUND, Problem
+from opengpts.throttling import UPLOADS
 
 WHAT = "Document"
 STOPPING = OpenGPTsError(
@@ -84,6 +85,7 @@ class DocumentViewSet(GenericViewSet[Document]):
 class _NamespaceViewSet(GenericViewSet[Document]):
     """The documents of one assistant or thread, which is its owner's alone to see: a public assistant's, too."""
 
+    throttle_scope = UPLOADS
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
 
@@ -142,6 +144,7 @@ class ThreadDocumentsViewSet(_NamespaceViewSet):
 class IngestViewSet(GenericViewSet[Document]):
     """`POST /ingest`, as OpenGPTs has it: the answer comes when the files can be searched."""
 
+    throttle_scope = UPLOADS
     queryset = Document.objects.none()
     pagination_class = None
 

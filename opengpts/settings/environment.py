@@ -63,9 +63,8 @@ class Env(environ.Env):
         requests, _, period = text.partition("/")
         seconds = _SECONDS.get(period.strip().lower())
         if seconds is None or not (requests.strip().isascii() and requests.strip().isdigit()) or not int(requests):
-            periods = ", ".join(_SECONDS)
             raise ImproperlyConfigured(
-                f"{var}={text} should be like 10/second (or one of {periods}), or empty for no limit."
+                f"{var}={text} should be like 10/second (or minute, hour, day), or empty for no limit."
             )
         return Rate(int(requests), seconds)
 

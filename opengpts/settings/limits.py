@@ -29,3 +29,15 @@ QUOTA_RUNS_PER_DAY = env.limit("QUOTA_RUNS_PER_DAY", int)
 QUOTA_TOKENS_PER_DAY = env.limit("QUOTA_TOKENS_PER_DAY", int)
 QUOTA_COST_PER_DAY = env.limit("QUOTA_COST_PER_DAY", Decimal)
 QUOTA_STORAGE_BYTES = env.limit("QUOTA_STORAGE_BYTES", int, default=10 * 1024**3)
+
+# How often may be asked; more get a 429. By users: requests of any kind, and uploads among them. By those that nobody
+# knows, by address. Logins, by address and by the user name that is tried. None: as often as they like.
+THROTTLE_USER = env.rate("THROTTLE_USER", default="3000/minute")
+THROTTLE_UPLOADS = env.rate("THROTTLE_UPLOADS", default="120/minute")
+THROTTLE_ANONYMOUS = env.rate("THROTTLE_ANONYMOUS", default="600/minute")
+THROTTLE_LOGIN = env.rate("THROTTLE_LOGIN", default="20/minute")
+# Proxies in front of this server, each of which adds to X-Forwarded-For whom it was asked by: that many of its last
+# entries are theirs, and the first of these is the client. 0: the header is not believed, and whoever connects is.
+NUM_PROXIES = env.int("NUM_PROXIES", default=0)
+# Streams and WebSockets that one user may have open at each process of the server. More get a 429.
+STREAMS_PER_USER = env.int("STREAMS_PER_USER", default=200)

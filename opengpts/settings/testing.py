@@ -8,6 +8,8 @@ SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+# Tests ask faster than people. Those of the throttles set them.
+THROTTLE_USER = THROTTLE_UPLOADS = THROTTLE_ANONYMOUS = THROTTLE_LOGIN = None
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

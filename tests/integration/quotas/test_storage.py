@@ -50,7 +50,7 @@ def upload(path: str, *files: tuple[str, bytes], user: str = "alice") -> Any:
 def exact(thread: str) -> bool:
     """Whether the thread's number is what its rows take."""
     counted = Thread.objects.get(pk=thread).message_bytes
-    rows = Message.objects.filter(thread=thread)
+    rows = Message.objects.filter(thread__pk=thread)
     by_hand = sum(len(row.data.encode()) + len(row.exact or b"") for row in rows)
     return counted == bytes_in(rows) == by_hand
 
@@ -133,8 +133,9 @@ def test_states_and_runs_are_refused_too(alice: APIClient) -> None:
     say(alice, thread, "x" * 500)
     limit(used())
     assert say(alice, thread, "more").status_code == 429
-    for body in ({"input": [{"role": "user", "content": "hi"}]}, {"input": []}):
-        assert alice("POST", "/runs", {"thread_id": thread, **body}).status_code == 429
+    said: list[list[Any]] = [[{"role": "user", "content": "hi"}], []]
+    for messages in said:
+        assert alice("POST", "/runs", {"thread_id": thread, "input": messages}).status_code == 429
     message = {"id": 1, "method": "input.inject", "params": {"message": {"role": "user", "content": "x"}}}
     injected = alice("POST", f"/threads/{thread}/commands", message)
     assert (injected.status_code, injected.json()["error"]) == (429, "quota_exceeded")
