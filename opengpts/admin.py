@@ -4,35 +4,15 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from opengpts.errors import RateLimited
-from opengpts.throttling import throttle_login
-
 admin.site.site_url = "/docs"
 admin.site.site_header = "OpenGPTs on Django"
 admin.site.site_title = "OpenGPTs on Django"
 admin.site.index_title = "Assistants, threads and runs"
-
-
-class LoginForm(AdminAuthenticationForm):
-    """The login, which may be tried only so often."""
-
-    def clean(self) -> dict[str, Any]:
-        if self.request is not None:
-            try:
-                throttle_login(self.request, name=self.cleaned_data.get("username"))
-            except RateLimited as exc:
-                raise ValidationError(exc.message, code=exc.code) from exc
-        return super().clean()
-
-
-admin.site.login_form = LoginForm
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
