@@ -15,6 +15,8 @@ from knowledge.models import Chunk, Document, DocumentContent, DocumentQuerySet,
 from knowledge.uploads import UploadedFile
 from opengpts.errors import NotFound, OpenGPTsError
 from opengpts.lookup import find
+from quotas.allowances import allowance_of
+from quotas.storage import check_storage
 from threads.models import Thread
 
 # Chunks that go in one transaction: 0.1 s.
@@ -50,8 +52,14 @@ def store_documents(*, namespace: Namespace, files: Sequence[UploadedFile]) -> l
     """The documents of these files, in their order. New ones wait to be read (`worker.wake` is the caller's to call).
 
     Bytes that the namespace has already are not stored again: theirs is the document that is there, and one that has
-    failed waits once more. Raises `NotFound` where the assistant or the thread was deleted meanwhile.
+    failed waits once more. Raises `NotFound` where the assistant or the thread was deleted meanwhile, and, before
+    anything is stored, `QuotaExceeded` where the new ones are more than the owner may store.
     """
+    new = {file.sha256: file.size for file in files}
+    for sha256 in Document.objects.filter(**namespace.fields, sha256__in=new).values_list("sha256", flat=True):
+        del new[sha256]
+    if new:
+        check_storage(user=namespace.owner, allowance=allowance_of(namespace.owner), adding=sum(new.values()))
     return [_store(namespace, file) for file in files]
 
 

@@ -36,14 +36,15 @@ from opengpts.cross_site import refuse_cross_site
 from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import BAD_REQUEST, GONE, INVALID, NOT_FOUND, Problem
+from opengpts.openapi import BAD_REQUEST, GONE, INVALID, LIMITED, NOT_FOUND, Problem
+from opengpts.throttling import UPLOADS
 
 WHAT = "Document"
 STOPPING = OpenGPTsError(
     "The server is stopping. The files are kept, and read when it is back: ask for the documents then.",
     code="server_stopping",
 )
-REFUSALS = {400: BAD_REQUEST, 403: Problem, 404: NOT_FOUND, 413: Problem, 422: INVALID}
+REFUSALS = {400: BAD_REQUEST, 403: Problem, 404: NOT_FOUND, 413: Problem, 422: INVALID, 429: LIMITED}
 # Of `/ingest`, which waits for what else can go wrong.
 FAILURES = {
     **REFUSALS,
@@ -84,6 +85,7 @@ class DocumentViewSet(GenericViewSet[Document]):
 class _NamespaceViewSet(GenericViewSet[Document]):
     """The documents of one assistant or thread, which is its owner's alone to see: a public assistant's, too."""
 
+    throttle_scope = UPLOADS
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
 
@@ -142,6 +144,7 @@ class ThreadDocumentsViewSet(_NamespaceViewSet):
 class IngestViewSet(GenericViewSet[Document]):
     """`POST /ingest`, as OpenGPTs has it: the answer comes when the files can be searched."""
 
+    throttle_scope = UPLOADS
     queryset = Document.objects.none()
     pagination_class = None
 

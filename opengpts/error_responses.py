@@ -12,7 +12,9 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from opengpts.errors import INTERNAL_ERROR, NotFound, OpenGPTsError, TooLarge
+from opengpts.client_address import address_of_request
+from opengpts.errors import INTERNAL_ERROR, NotFound, OpenGPTsError, RateLimited, TooLarge
+from opengpts.throttling import throttle_address
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +47,10 @@ def as_client_error(exc: BaseException) -> OpenGPTsError:
 def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     """DRF's `EXCEPTION_HANDLER`: every error of the API, as `{"detail": …}` with its status."""
     error = as_client_error(exc)
+    request = context.get("request")
+    if error.code == "unauthenticated" and request is not None:
+        error = _counted(error, request._request)
     if error.code == "internal_error":
-        request = context.get("request")
         logger.error(
             "unhandled error in %s %s",
             getattr(request, "method", "?"),
@@ -54,6 +58,15 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
             exc_info=exc,
         )
     return Response({"detail": error.detail}, status=error.status, headers=error.headers)
+
+
+def _counted(refusal: OpenGPTsError, request: HttpRequest) -> OpenGPTsError:
+    """The refusal of somebody unknown, or that there were too many of them."""
+    try:
+        throttle_address(address_of_request(request))
+    except RateLimited as exc:
+        return exc
+    return refusal
 
 
 def read_only(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:

@@ -23,6 +23,7 @@ STATUS_OF_CODE = {
     "unsupported_media_type": 415,
     "unreadable_document": 422,
     "rate_limited": 429,
+    "quota_exceeded": 429,
     "not_supported": 501,
     "model_failed": 502,
     "tool_failed": 502,
@@ -128,3 +129,17 @@ class RateLimited(OpenGPTsError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}
+
+
+class QuotaExceeded(OpenGPTsError):
+    """A user has used what they may of something. `retry_after`: seconds until they may again, where time helps."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.language_models.usage import Spending
 from opengpts.errors import OpenGPTsError
 from opengpts.worker import worker_id
+from quotas.ledger import charge_spending
 from runs.decisions import take_back
 from runs.errors import GIVEN_UP
 from runs.models import CancelAction, Run, RunQuerySet, RunStatus
@@ -85,7 +86,10 @@ def requeue_run(*, run: Run, spent: Spending | None = None, last_seq: int | None
         if not _lock(run):
             return False
         _give_back_numbers(run, last_seq)
-        return bool(running_here(run).update(status=RunStatus.PENDING, **_usage_with(run, spent)))
+        requeued = running_here(run).update(status=RunStatus.PENDING, **_usage_with(run, spent))
+        if requeued:
+            charge_spending(user_id=run.owner_id, spent=spent)
+        return bool(requeued)
 
 
 def give_up_run(*, run: Run, same: RunQuerySet) -> int | None:
@@ -162,7 +166,9 @@ def _end(
         finished_at=timezone.now(),
         **_usage_with(run, spent),
     )
-    if not ended:
+    if ended:
+        charge_spending(user_id=run.owner_id, spent=spent)
+    else:
         transaction.set_rollback(True)
     return bool(ended)
 

@@ -12,6 +12,9 @@ from assistants.config_checking import check_and_seal, may_keep
 from assistants.models import Assistant
 from opengpts.errors import BadRequest, Conflict, RateLimited
 from opengpts.lookup import find, referring_to
+from quotas.allowances import allowance_of
+from quotas.ledger import charge_run
+from quotas.storage import check_storage
 from runs.cancellation import cancel_unfinished
 from runs.decisions import decisions_on
 from runs.executors import executor
@@ -22,6 +25,7 @@ from threads.message_input import parse_messages
 from threads.models import Thread
 from threads.rows import lock_thread
 from threads.state import has_checkpoint
+from threads.storage import bytes_of_wire
 from threads.transactions import fetch
 
 # Set by the server, whatever a client sends.
@@ -45,7 +49,8 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Seq
     Raises `NotFound` for a thread that is not theirs, an assistant they cannot see, or a checkpoint that the thread
     does not have; `BadRequest` where neither the body nor the thread has an assistant; `Invalid` for input or config
     of the wrong shape, or decisions that do not fit the tool calls that wait; `Conflict` where none do, or where
-    another run of the thread has not ended and the strategy is `reject`; `RateLimited` where too many runs wait.
+    another run of the thread has not ended and the strategy is `reject`; `RateLimited` where too many runs wait;
+    `QuotaExceeded` where the owner may begin no more today, or store no more. They pay, whosever the assistant is.
     """
     thread = find(Thread.objects.owned_by(owner).select_related("assistant"), body.thread_id, what="Thread")
     assistant = _assistant_for(owner, thread, body.assistant_id)
@@ -55,6 +60,8 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Seq
         overrides, "body", "config", owner=owner, stored=may_keep(owner, assistant) if stored is None else stored
     )
     checkpoint_id = _fork(thread, body.config)
+    allowance = allowance_of(owner)
+    check_storage(user=owner, allowance=allowance, adding=bytes_of_wire(messages) if messages else 0)
     with referring_to("Thread"):
         lock_thread(thread.pk)
         _make_room(thread, body)
@@ -71,6 +78,8 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Seq
             awaited=awaited,
             resume=decisions_on(thread, body.command, checkpoint_id) if messages is None else None,
         )
+        # After the thread is locked, and as late as can be: the owner's other runs wait to be counted meanwhile.
+        charge_run(user=owner, allowance=allowance)
         executor().submit(run)
         transaction.on_commit(executor().wake)
     return run

@@ -12,13 +12,22 @@ from tests.services import STOP_TIMEOUT, Service
 ROOT = Path(__file__).parent.parent
 APPLICATION = "opengpts.asgi:application"
 SERVERS = ("uvicorn", "daphne")
+# Tests and benchmarks ask faster than people, and as one user.
+PATIENT = {
+    "THROTTLE_USER": "",
+    "THROTTLE_UPLOADS": "",
+    "THROTTLE_ANONYMOUS": "",
+    "THROTTLE_LOGIN": "",
+    "STREAMS_PER_USER": "100000",
+}
 
 
 class LiveServer(Service):
     """`opengpts.asgi` on a free port, with the development settings and the database at `database_url`.
 
     The schema is migrated first. Only the settings given here reach the server: neither those of the
-    tests nor a `.env` file. Its `DATA_DIR` is `directory`. By default there is no model at all.
+    tests nor a `.env` file. Its `DATA_DIR` is `directory`. By default there is no model at all, and nobody asks too
+    often.
     """
 
     def __init__(self, database_url: str, *, server: str = "uvicorn", **environment: str) -> None:
@@ -29,6 +38,7 @@ class LiveServer(Service):
             "DJANGO_SETTINGS_MODULE": "opengpts.settings.development",
             "DATABASE_URL": database_url,
             "DATA_DIR": str(self.directory),
+            **PATIENT,
             **environment,
         }
         try:

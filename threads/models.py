@@ -34,6 +34,8 @@ class Thread(models.Model):
     metadata = JSONTextField(null=True)
     # The position of the thread's newest message row ever. Never goes back, so no position is used twice.
     last_position = models.PositiveIntegerField(default=0, editable=False)
+    # What its message rows take: see `threads.storage`.
+    message_bytes = models.BigIntegerField(default=0, editable=False)
     # The highest number that an event of the thread may have. While a run goes on it is far above the last one given,
     # so that a log which was lost can begin again without giving a number twice.
     event_seq = models.PositiveBigIntegerField(default=0, editable=False)

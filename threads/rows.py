@@ -10,6 +10,7 @@ from threads import statements
 from threads.message_codec import EncodedMessage
 from threads.models import Message, Thread
 from threads.positions import Ranges, covering, holds, split_last, to_positions
+from threads.storage import bytes_of
 from threads.transactions import Statement, Transaction
 
 # Messages that `newest_first` reads with one query.
@@ -52,7 +53,8 @@ def place_messages(
     """
     ids = {message.message_id for message in encoded} - {""}
     # Takes the positions for good: one that is not used in the end stays a gap.
-    last_position, same_id = statements.take_positions(together, thread_id, len(encoded), [*ids])
+    size = sum(map(bytes_of, encoded))
+    last_position, same_id = statements.take_positions(together, thread_id, len(encoded), [*ids], size=size)
     if last_position is None:
         raise UnknownThread
     written: dict[str, tuple[int, _Identity]] = {
@@ -73,7 +75,10 @@ def place_messages(
     named_again: NamedAgain = {}
     for message_id, position, *_ in same_id:
         named_again.setdefault(message_id, set()).add(position)
-    return positions, statements.insert_messages.of(rows), named_again
+    inserts = statements.insert_messages.of(rows)
+    if len(rows) < len(encoded):
+        inserts.append(statements.correct_size(thread_id, size - sum(map(bytes_of, rows))))
+    return positions, inserts, named_again
 
 
 def read_messages(thread_id: UUID, ranges: Ranges) -> list[statements.MessageRow]:

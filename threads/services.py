@@ -13,9 +13,12 @@ from assistants.models import Assistant
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
 from opengpts.ownership import put_owned
+from quotas.allowances import allowance_of
+from quotas.storage import check_storage
 from threads.models import Thread
 from threads.rows import lock_thread
 from threads.state import append_messages
+from threads.storage import bytes_of_wire
 
 
 def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
@@ -56,12 +59,16 @@ def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:
     return {"name": name, "assistant_id": assistant.pk, "metadata": {"assistant_type": kind}}
 
 
-def post_state(*, thread: Thread, messages: list[dict[str, Any]], checkpoint_id: str | None = None) -> None:
-    """Append messages, in the API's form, to an idle thread's state, or replace those whose id is known.
+def post_state(
+    *, owner: User, thread: Thread, messages: list[dict[str, Any]], checkpoint_id: str | None = None
+) -> None:
+    """Append messages, in the API's form, to the state of an idle thread of `owner`'s; those of known ids are replaced.
 
-    With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`, and
-    `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them.
+    With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`;
+    `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them; and
+    `QuotaExceeded` where its owner may store no more.
     """
+    check_storage(user=owner, allowance=allowance_of(owner), adding=bytes_of_wire(messages))
     with transaction.atomic():
         lock_thread(thread.pk)
         # A run that waits after an attempt has steps left in the state, which its next attempt goes on with.

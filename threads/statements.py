@@ -136,25 +136,34 @@ MessageRow = tuple[int, str, str, bytes | memoryview | None]
 
 
 def take_positions(
-    together: Transaction, thread_id: UUID, number: int, message_ids: Sequence[str]
+    together: Transaction, thread_id: UUID, number: int, message_ids: Sequence[str], *, size: int
 ) -> tuple[int | None, list[tuple[str, *MessageRow]]]:
-    """Give out the thread's next positions, and lock its row until the transaction ends.
+    """Give out the thread's next positions, and lock its row until the transaction ends. `size`: bytes to be written.
 
     Returns the last one, None for an unknown thread; and the rows with one of the ids, oldest first: each
     its id and the columns of MessageRow.
     """
     key = uuid_parameter(thread_id)
-    update = f'UPDATE "{_THREADS}" SET last_position = last_position + %s WHERE id = %s RETURNING last_position'
+    update = (
+        f'UPDATE "{_THREADS}" SET last_position = last_position + %s, message_bytes = message_bytes + %s WHERE id = %s'
+        " RETURNING last_position"
+    )
     # After the lock: who held it may have written just these.
     select = (
         f'SELECT message_id, {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}"'
         f" WHERE thread_id = %s AND message_id IN ({', '.join(['%s'] * len(message_ids))}) ORDER BY position"
     )
-    statements: list[Statement] = [(update, [number, key])]
+    statements: list[Statement] = [(update, [number, size, key])]
     if message_ids:
         statements.append((select, [key, *message_ids]))
     taken, *same = together.send(statements)
     return taken[0][0] if taken else None, same[0] if same else []
+
+
+def correct_size(thread_id: UUID, unwritten: int) -> Statement:
+    """Of the bytes that were to be written, so many were not."""
+    sql = f'UPDATE "{_THREADS}" SET message_bytes = message_bytes - %s WHERE id = %s'
+    return sql, [unwritten, uuid_parameter(thread_id)]
 
 
 def messages_between(thread_id: UUID, spans: Ranges) -> list[MessageRow]:

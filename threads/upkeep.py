@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 
 from opengpts.errors import Conflict
 from threads.message_codec import serializer
 from threads.models import Checkpoint, CheckpointWrite, Message, Thread
 from threads.positions import ranges_in, to_positions
 from threads.rows import lock_thread
+from threads.storage import bytes_in
 
 # Rows that one statement inserts, or names in a list.
 BATCH = 500
@@ -20,6 +21,8 @@ BATCH = 500
 def delete_checkpoints(*, thread_id: UUID) -> None:
     """Delete a thread's whole state: checkpoints, writes and messages. The thread itself stays."""
     with transaction.atomic():
+        # First, as this locks the thread: whoever is writing into it has finished then.
+        Thread.objects.filter(pk=thread_id).update(message_bytes=0)
         Checkpoint.objects.filter(thread_id=thread_id).delete()
         CheckpointWrite.objects.filter(thread_id=thread_id).delete()
         Message.objects.filter(thread_id=thread_id).delete()
@@ -75,9 +78,10 @@ def copy_thread(*, source_id: UUID, target_id: UUID) -> None:
             raise Conflict("The thread to copy into has messages already.")
         for model in (Message, Checkpoint, CheckpointWrite):
             _copy_rows(model, source_id, target_id)
+        source = Thread.objects.get(pk=source_id)
         # Rows that the target once had must not lend their positions either.
-        last_position = max(target.last_position, Thread.objects.get(pk=source_id).last_position)
-        Thread.objects.filter(pk=target_id).update(last_position=last_position)
+        last_position = max(target.last_position, source.last_position)
+        Thread.objects.filter(pk=target_id).update(last_position=last_position, message_bytes=source.message_bytes)
 
 
 def _copy_rows(model: type[Any], source_id: UUID, target_id: UUID) -> None:
@@ -127,7 +131,9 @@ def _delete(thread_id: UUID, checkpoints: QuerySet[Checkpoint]) -> None:
     messages = Message.objects.filter(thread_id=thread_id)
     dropped = [position for position in messages.values_list("position", flat=True) if position not in held]
     for start in range(0, len(dropped), BATCH):
-        messages.filter(position__in=dropped[start : start + BATCH]).delete()
+        some = messages.filter(position__in=dropped[start : start + BATCH])
+        Thread.objects.filter(pk=thread_id).update(message_bytes=F("message_bytes") - bytes_in(some))
+        some.delete()
 
 
 def _held_positions(thread_id: UUID) -> Iterator[int]:

@@ -14,7 +14,7 @@ from opengpts.api import OK, PAGE_SCHEMAS, TOTAL_HEADER, read_body, read_number,
 from opengpts.auth import requester
 from opengpts.errors import BadRequest, Invalid, NotFound
 from opengpts.lookup import find, parse_id
-from opengpts.openapi import BAD_REQUEST, GONE, INVALID, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, GONE, INVALID, LIMITED, NOT_FOUND
 from threads.branches import read_branches
 from threads.checkpoints import checkpoint_named_in, may_name_checkpoint
 from threads.message_input import parse_messages
@@ -90,7 +90,7 @@ class ThreadViewSet(GenericViewSet[Thread]):
     @extend_schema(
         summary="Append messages, or replace those whose id is known",
         request=StateBody,
-        responses={200: OpenApiResponse({"type": "null"}), 404: NOT_FOUND, 422: INVALID},
+        responses={200: OpenApiResponse({"type": "null"}), 404: NOT_FOUND, 422: INVALID, 429: LIMITED},
     )
     @state.mapping.post
     def append_state(self, request: Request, pk: str) -> HttpResponse:
@@ -98,7 +98,7 @@ class ThreadViewSet(GenericViewSet[Thread]):
         body = read_body(request, StateBody)
         checkpoint_id = checkpoint_named_in(body.config, "body", "config")
         messages = parse_messages(body.values, "body", "values")
-        post_state(thread=thread, messages=messages, checkpoint_id=checkpoint_id)
+        post_state(owner=requester(request), thread=thread, messages=messages, checkpoint_id=checkpoint_id)
         # DRF would send nothing at all for None.
         return _json("null")
 

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "opengpts",
     "accounts",
     "agents",
+    "quotas",
     "assistants",
     "threads",
     "knowledge",
@@ -130,6 +131,23 @@ def channel_layer(url: str, prefix: str) -> dict[str, Any]:
 
 CHANNEL_LAYERS = {"default": channel_layer(REDIS_URL, REDIS_PREFIX)}
 
+
+def cache(url: str, prefix: str) -> dict[str, Any]:
+    """Django's settings for the cache: in Redis, or in the memory of this process where there is no URL."""
+    if not url:
+        # Of Django's 300 entries most users of a busy minute would be forgotten.
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": f"{prefix}:cache",
+        # Seconds. Whoever asks it does without rather than wait.
+        "OPTIONS": {"socket_connect_timeout": 1.0, "socket_timeout": 1.0},
+    }
+
+
+CACHES = {"default": cache(REDIS_URL, REDIS_PREFIX)}
+
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -149,6 +167,7 @@ MEDIA_URL = "media/"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["opengpts.auth.Identity"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["opengpts.throttling.Throttle"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "opengpts.negotiation.AlwaysJSON",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "opengpts.api.HeaderPagination",
@@ -228,6 +247,8 @@ RUN_LOST_AFTER = env.float("RUN_LOST_AFTER", default=30.0)
 SCHEDULE_TICK = env.float("SCHEDULE_TICK", default=15.0)
 # Seconds between the comments that keep an idle stream open through proxies.
 STREAM_HEARTBEAT = env.float("STREAM_HEARTBEAT", default=15.0)
+# Seconds after which a client of a stream that reads nothing of it is given up.
+STREAM_SEND_TIMEOUT = env.float("STREAM_SEND_TIMEOUT", default=60.0)
 # Seconds between two looks whether who opened a stream or a WebSocket is still logged in; otherwise it is ended.
 IDENTITY_CHECK = env.float("IDENTITY_CHECK", default=60.0)
 # A WebSocket is closed that has been silent for so many seconds, or has not read what it was sent; each may have so

@@ -1,12 +1,26 @@
 """Where settings come from: environment variables, and the file `.env` beside `manage.py`."""
 
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+Number = TypeVar("Number", int, Decimal)
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class Rate(NamedTuple):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
 
 
 class Env(environ.Env):
@@ -24,6 +38,35 @@ class Env(environ.Env):
         except ValueError:
             expected = self._EXPECTED.get(cast, "of another type")
             raise ImproperlyConfigured(f"{var}={self.ENVIRON[var]} should be {expected}.") from None
+
+    def limit(self, var: str, kind: Callable[[str], Number], default: Number | None = None) -> Number | None:
+        """A limit that need not be: an int or a Decimal; None where it is empty."""
+        text = self.str(var, default="").strip()
+        if not text:
+            return default
+        # What a column takes: 8 bytes, or ten digits before the point.
+        expected, most = ("a whole number", 2**63) if kind is int else ("a number", 10**10)
+        try:
+            limit = kind(text)
+            possible = 0 <= limit < most
+        except (ValueError, InvalidOperation):
+            possible = False
+        if not possible:
+            raise ImproperlyConfigured(f"{var}={text} should be {expected} from 0 to {most}, or empty for no limit.")
+        return limit
+
+    def rate(self, var: str, default: str) -> Rate | None:
+        """A rate such as 10/second or 3000/minute; None where it is empty."""
+        text = self.str(var, default=default).strip()
+        if not text:
+            return None
+        requests, _, period = text.partition("/")
+        seconds = _SECONDS.get(period.strip().lower())
+        if seconds is None or not (requests.strip().isascii() and requests.strip().isdigit()) or not int(requests):
+            raise ImproperlyConfigured(
+                f"{var}={text} should be like 10/second (or minute, hour, day), or empty for no limit."
+            )
+        return Rate(int(requests), seconds)
 
     @classmethod
     def parse_value(cls, value: str, cast: Any) -> Any:

@@ -1,5 +1,7 @@
 """How much one user, and one request, may ask for."""
 
+from decimal import Decimal
+
 from opengpts.settings.environment import env
 
 # Bytes. Larger request bodies are refused with 413.
@@ -19,3 +21,23 @@ RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)
 RUNS_QUEUED = env.int("RUNS_QUEUED", default=5000)
 # Schedules that a user may have. Staff may give them more.
 SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
+
+# What each user may use on a day (UTC's): runs, tokens that models read and write, their cost in USD. And the bytes
+# that one may have stored, of documents and of messages in threads. None: not limited. Staff may say otherwise for
+# users and groups.
+QUOTA_RUNS_PER_DAY = env.limit("QUOTA_RUNS_PER_DAY", int)
+QUOTA_TOKENS_PER_DAY = env.limit("QUOTA_TOKENS_PER_DAY", int)
+QUOTA_COST_PER_DAY = env.limit("QUOTA_COST_PER_DAY", Decimal)
+QUOTA_STORAGE_BYTES = env.limit("QUOTA_STORAGE_BYTES", int, default=10 * 1024**3)
+
+# How often may be asked; more get a 429. By users: requests of any kind, and uploads among them. By those that nobody
+# knows, by address. Logins, by address and by the user name that is tried. None: as often as they like.
+THROTTLE_USER = env.rate("THROTTLE_USER", default="3000/minute")
+THROTTLE_UPLOADS = env.rate("THROTTLE_UPLOADS", default="120/minute")
+THROTTLE_ANONYMOUS = env.rate("THROTTLE_ANONYMOUS", default="600/minute")
+THROTTLE_LOGIN = env.rate("THROTTLE_LOGIN", default="20/minute")
+# Proxies in front of this server, each of which adds to X-Forwarded-For whom it was asked by: that many of its last
+# entries are theirs, and the first of these is the client. 0: the header is not believed, and whoever connects is.
+NUM_PROXIES = env.int("NUM_PROXIES", default=0)
+# Streams and WebSockets that one user may have open at each process of the server. More get a 429.
+STREAMS_PER_USER = env.int("STREAMS_PER_USER", default=200)

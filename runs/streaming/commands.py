@@ -228,7 +228,7 @@ def _input_inject(user: User, thread_id: uuid.UUID, params: InputInject) -> dict
     if Run.objects.owned_by(user).unfinished().filter(thread=thread).exists():
         return _start(user, thread_id, {"input": [message]})
     try:
-        post_state(thread=thread, messages=parse_messages([message], "params", "message"))
+        post_state(owner=user, thread=thread, messages=parse_messages([message], "params", "message"))
     except Conflict:
         # A run has begun since.
         return _start(user, thread_id, {"input": [message]})

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 
 from accounts.models import User
-from opengpts.auth import check_still, identify_scope
+from opengpts.auth import check_still
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
 from opengpts.errors import OpenGPTsError
 from opengpts.request_body import Disconnected, receive_body, until_disconnected
 from opengpts.stopping import told_to_stop
+from opengpts.throttling import admit
+from runs.streaming.open_streams import Place
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,13 @@ STREAM_HEADERS = [
     # Tells nginx to pass each event on at once.
     (b"X-Accel-Buffering", b"no"),
 ]
+# Bytes that are sent at once: whoever reads so many in STREAM_SEND_TIMEOUT seconds is slow, and no more than that.
+PIECE = 64 * 1024
 STOPPING = OpenGPTsError("The server is stopping. The run goes on when it is back.", code="server_stopping")
+
+
+class NotReading(Exception):
+    """The client has not read for STREAM_SEND_TIMEOUT seconds what it was sent."""
 
 
 class EventStreamConsumer(AsyncHttpConsumer):
@@ -58,11 +66,22 @@ class EventStreamConsumer(AsyncHttpConsumer):
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Callable[..., Any]) -> None:
         """Answer one request.
 
-        The stream is given up when the client is gone, and ended when the server stops or the client is logged out.
+        The stream is given up when the client is gone or does not read, and ended when the server stops or the client
+        is logged out.
         """
         self.scope, self.base_send = scope, send
         self._streaming = False
         self._user: User | None = None
+        self._place = Place()
+        try:
+            await self._serve(receive)
+        except NotReading:
+            logger.info("a stream of %s is given up: its client does not read it", scope["path"])
+            _cut_off(send)
+        finally:
+            self._place.give_back()
+
+    async def _serve(self, receive: Receive) -> None:
         try:
             with await receive_body(receive, limit=settings.MAX_BODY_BYTES) as file:
                 body = file.read()
@@ -83,11 +102,15 @@ class EventStreamConsumer(AsyncHttpConsumer):
                 task.cancel()
         await asyncio.gather(serving, leaving, ending, return_exceptions=True)
         if over:
-            serving.result()
+            try:
+                serving.result()
+            except NotReading:
+                await self.left()
+                raise
         elif error is None:
             await self.left()
         elif self._streaming:
-            await self.send_body(self.broken_off(error), more_body=False)
+            await self._send_in_time(self.broken_off(error), more_body=False)
 
     async def _until_ended(self) -> OpenGPTsError:
         """Why the server ends the stream, when it does."""
@@ -117,15 +140,29 @@ class EventStreamConsumer(AsyncHttpConsumer):
         await self.send_headers(headers=STREAM_HEADERS)
         try:
             async for chunk in stream:
-                await self.send_body(chunk or ping(), more_body=True)
+                await self._send_in_time(chunk or ping(), more_body=True)
         finally:
             await stream.aclose()
-        await self.send_body(b"", more_body=False)
+        await self._send_in_time(b"", more_body=False)
+
+    async def _send_in_time(self, body: bytes, *, more_body: bool) -> None:
+        """Send some of the stream, when the client has room for it. Raises `NotReading` where that takes too long."""
+        for start in range(0, len(body) or 1, PIECE):
+            piece = body[start : start + PIECE]
+            try:
+                async with asyncio.timeout(settings.STREAM_SEND_TIMEOUT):
+                    await self.send_body(piece, more_body=more_body or start + PIECE < len(body))
+            except TimeoutError as exc:
+                raise NotReading from exc
 
     def identify(self) -> User:
-        """Who is asking. Raises what is wrong with that. For `open`, which must call it, on a database thread."""
-        self._user = identify_scope(self.scope)
-        return self._user
+        """Who is asking. Raises what is wrong with that, or with how often they ask or how many streams they have.
+
+        For `open`, which must call it before it does anything, on a database thread.
+        """
+        self._user = user = admit(self.scope)
+        self._place.take(user)
+        return user
 
     def header(self, name: bytes) -> str | None:
         """A header of the request, by its name in lower case."""
@@ -141,6 +178,17 @@ class EventStreamConsumer(AsyncHttpConsumer):
             headers.append((b"Allow", ", ".join(self.methods).encode()))
         text = json.dumps({"detail": error.detail}, ensure_ascii=False, separators=(",", ":"))
         await self.send_response(error.status, text.encode(), headers=headers)
+
+
+def _cut_off(send: Any) -> None:
+    """End the connection at once, where the server lets us.
+
+    ASGI has no word for it, and a server that closes a connection waits until the client has read what it was sent,
+    which this one does not. What uvicorn gives an application to send with is a method of what has the transport.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if abort := getattr(transport, "abort", None):
+        abort()
 
 
 def ping() -> bytes:

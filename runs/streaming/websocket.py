@@ -14,13 +14,14 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 
 from accounts.models import User
-from opengpts.auth import BEARER, check_still, identify_scope
+from opengpts.auth import BEARER, check_still
 from opengpts.bodies import decode_json
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
-from opengpts.errors import NotFound, OpenGPTsError
+from opengpts.errors import NotFound, OpenGPTsError, RateLimited
 from opengpts.lookup import parse_id
 from opengpts.stopping import told_to_stop
+from opengpts.throttling import admit, throttle_user
 from runs.cancellation import cancel_run
 from runs.event_log import LogUnavailable, event_log
 from runs.streaming.commands import (
@@ -35,6 +36,7 @@ from runs.streaming.commands import (
 )
 from runs.streaming.feed import Feed
 from runs.streaming.http import STOPPING
+from runs.streaming.open_streams import Place
 from runs.streaming.params import Reconnect, RunStart, Unsubscribe
 from runs.streaming.subscriptions import SubscribeBody, Subscription, error_frame
 from runs.streaming.thread_events import LOG_AWAY
@@ -57,6 +59,13 @@ class ThreadSocket(AsyncWebsocketConsumer):
     # Wake-ups are shared by all sockets of the process: none needs a channel of its own.
     channel_layer_alias = "no layer"
 
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self._place = Place()
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._place.give_back()
+
     async def connect(self) -> None:
         offered = self.scope.get("subprotocols") or []
         await self.accept(BEARER if offered[:1] == [BEARER] else None)
@@ -75,7 +84,7 @@ class ThreadSocket(AsyncWebsocketConsumer):
             error = as_client_error(exc)
             if error.code == "internal_error":
                 logger.error("unhandled error in a WebSocket's handshake", exc_info=exc)
-            await self._refuse("permission_denied" if error.status < 500 else "unknown_error", error)
+            await self._refuse(_refusal_of(error), error)
             return
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._stop_with_server())]
 
@@ -111,9 +120,10 @@ class ThreadSocket(AsyncWebsocketConsumer):
                 logger.debug("run %s was deleted before it could be cancelled", run_id)
 
     def _identify(self) -> User:
-        """Who is there, if this thread may be theirs. Raises what is wrong with that."""
-        user = identify_scope(self.scope)
+        """Who is there, if this thread may be theirs. Raises what is wrong with that, or that they have too many."""
+        user = admit(self.scope)
         self._check_thread(user)
+        self._place.take(user)
         return user
 
     def _check_thread(self, user: User) -> None:
@@ -139,9 +149,12 @@ class ThreadSocket(AsyncWebsocketConsumer):
         own_thread(self._asker(), self._thread_id)
 
     def _asker(self) -> User:
-        """Who is there, asked again with each command. Raises `CommandFailed`."""
+        """Who is there, asked again with each command, which is counted as a request. Raises `CommandFailed`."""
         try:
             check_still(self._user, self.scope)
+            throttle_user(self._user)
+        except RateLimited as exc:
+            raise CommandFailed(exc.code, exc.message) from exc
         except OpenGPTsError as exc:
             raise CommandFailed("permission_denied", exc.message) from exc
         return self._user
@@ -264,6 +277,13 @@ class Nothing(AsyncWebsocketConsumer):
         await self.accept()
         await self.send(text_data=json.dumps(error_frame(None, "not_supported", "No WebSocket is served here.")))
         await self.close(CLOSE + 404)
+
+
+def _refusal_of(error: OpenGPTsError) -> str:
+    """What the protocol's error frame calls an error of the handshake."""
+    if isinstance(error, RateLimited):
+        return error.code
+    return "permission_denied" if error.status < 500 else "unknown_error"
 
 
 def _bytes_of(message: str | bytes) -> int:

@@ -60,6 +60,22 @@ def test_production_refuses_to_start_unsafe(tmp_path: Path, missing: dict[str, s
             {"RUN_EXECUTOR": "procrastinate", "DATABASE_URL": "postgres://localhost/x"},
             "RUN_EXECUTOR=procrastinate sends what runs say through Redis: set REDIS_URL.",
         ),
+        (
+            {"QUOTA_RUNS_PER_DAY": "-1"},
+            "QUOTA_RUNS_PER_DAY=-1 should be a whole number from 0 to 9223372036854775808, or empty for no limit.",
+        ),
+        (
+            {"QUOTA_COST_PER_DAY": "NaN"},
+            "QUOTA_COST_PER_DAY=NaN should be a number from 0 to 10000000000, or empty for no limit.",
+        ),
+        (
+            {"THROTTLE_USER": "10/week"},
+            "THROTTLE_USER=10/week should be like 10/second (or minute, hour, day), or empty for no limit.",
+        ),
+        (
+            {"THROTTLE_LOGIN": "0/minute"},
+            "THROTTLE_LOGIN=0/minute should be like 10/second (or minute, hour, day), or empty for no limit.",
+        ),
         ({"TOOL_URLS": "wikipedia"}, "TOOL_URLS=wikipedia should be a list like name=value,name=value."),
     ],
 )
@@ -87,6 +103,18 @@ print(s.TOOLS, s.OUTGOING_ALLOW, s.TOOL_URLS, s.RUN_CONCURRENCY, s.RUN_HEARTBEAT
         "['mytools.add', 'mytools.shout'] ['localhost:1', '10.0.0.0/8'] "
         "{'arxiv': 'http://a/?b=c', 'pubmed': 'http://d'} 7 10.0 ['a.example', 'b.example']"
     ], read.stderr
+
+
+def test_limits_as_people_write_them(tmp_path: Path) -> None:
+    code = """
+from django.conf import settings as s
+print(s.QUOTA_RUNS_PER_DAY, s.QUOTA_TOKENS_PER_DAY, s.QUOTA_COST_PER_DAY, s.QUOTA_STORAGE_BYTES)
+print(tuple(s.THROTTLE_USER), s.THROTTLE_LOGIN)
+"""
+    limits = {"QUOTA_RUNS_PER_DAY": " 5 ", "QUOTA_TOKENS_PER_DAY": "", "QUOTA_COST_PER_DAY": "0.50"}
+    rates = {"THROTTLE_USER": "10 / Hour", "THROTTLE_LOGIN": ""}
+    read = run(code, tmp_path, DJANGO_SETTINGS_MODULE="opengpts.settings.production", **(COMPLETE | limits | rates))
+    assert read.stdout.splitlines() == ["5 None 0.50 10737418240", "(10, 3600) None"], read.stderr
 
 
 def test_no_management_command_waits_for_langchain(tmp_path: Path) -> None:
