@@ -14,6 +14,7 @@ from agents.config import assistant_type, find_problems
 from agents.language_models.catalogue import available_models
 from agents.tools.catalogue import available_tools
 from assistants.models import Assistant
+from audit.staff import Audited
 
 
 class AssistantForm(ModelForm):
@@ -41,7 +42,7 @@ class AssistantForm(ModelForm):
 
 
 @admin.register(Assistant)
-class AssistantAdmin(admin.ModelAdmin):
+class AssistantAdmin(Audited):
     """Assistants of everyone. What staff change here holds from the next run on."""
 
     form = AssistantForm

@@ -9,13 +9,17 @@ from django.utils import timezone
 from accounts.models import User
 from assistants.config_checking import check_config
 from assistants.models import Assistant
+from audit.services import record_deletion, record_put
 from opengpts.ownership import put_owned
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
     """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
     check_config(config, "body", "config")
-    return Assistant.objects.create(owner=owner, name=name, config=config, public=public)
+    with transaction.atomic():
+        assistant = Assistant.objects.create(owner=owner, name=name, config=config, public=public)
+        record_put(target=assistant, owner=owner, made=True, changed=())
+    return assistant
 
 
 def put_assistant(
@@ -27,16 +31,17 @@ def put_assistant(
     config that could not be run.
     """
     check_config(config, "body", "config")
-    return put_owned(
-        Assistant.objects.owned_by(owner),
-        assistant_id,
-        missing="Assistant not found",
-        owner=owner,
-        name=name,
-        config=config,
-        public=public,
-        updated_at=timezone.now(),
-    )
+    mine = Assistant.objects.owned_by(owner)
+    fields = {"name": name, "config": config, "public": public}
+    with transaction.atomic():
+        before = mine.select_for_update().filter(pk=assistant_id).values(*fields).first()
+        assistant, made = put_owned(
+            mine, assistant_id, missing="Assistant not found", owner=owner, updated_at=timezone.now(), **fields
+        )
+        # A row that another request has made since is as good as one that differs in all.
+        changed = [key for key, value in fields.items() if before is None or before[key] != value]
+        record_put(target=assistant, owner=owner, made=made, changed=changed)
+    return assistant
 
 
 def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:
@@ -44,5 +49,6 @@ def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:
     with transaction.atomic():
         mine = Assistant.objects.owned_by(owner).filter(pk=assistant_id)
         # Before its rows: a file that is being added to it is there by then, or finds it gone.
-        if mine.select_for_update().values_list("pk").first():
+        if (assistant := mine.select_for_update().first()) is not None:
+            record_deletion(target=assistant, owner=owner)
             mine.delete()

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "opengpts",
+    "audit",
     "accounts",
     "agents",
     "assistants",
@@ -246,6 +247,9 @@ INGEST_MEMORY_BYTES = env.int("INGEST_MEMORY_BYTES", default=1024 * 1024 * 1024)
 INGEST_MAX_CHARACTERS = env.int("INGEST_MAX_CHARACTERS", default=20_000_000)
 # Files that a process of the server reads at once; further ones wait.
 INGEST_PROCESSES = env.int("INGEST_PROCESSES", default=2)
+
+# Days that entries of the audit log are kept. 0: for ever.
+AUDIT_DAYS = env.int("AUDIT_DAYS", default=365)
 
 LOGGING = {
     "version": 1,
