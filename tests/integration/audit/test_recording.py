@@ -152,7 +152,7 @@ def test_neither_is_without_the_other(alice: APIClient, monkeypatch: pytest.Monk
         raise RuntimeError("the audit log cannot be written")
 
     monkeypatch.setattr(AuditEntry.objects.__class__, "create", lambda self, **_: fail())
-    put = {"owner": user, "name": "b", "config": {}, "public": True}
+    put: dict[str, Any] = {"owner": user, "name": "b", "config": {}, "public": True}
     for write in (
         lambda: create_assistant(**put),
         lambda: put_assistant(assistant_id=kept.pk, **put),

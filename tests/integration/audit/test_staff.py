@@ -61,7 +61,7 @@ def test_threads_documents_and_schedules_are_deleted(staff: Client, by: str) -> 
     Document.objects.create(owner=owner, thread_id=thread, name="a.txt", size=1, sha256="0" * 64)
     for model in (Document, Schedule, Thread):
         address = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
-        pk = model.objects.get().pk  # type: ignore[attr-defined]
+        pk = model.objects.get().pk
         if by == "page":
             response = staff.post(f"{address}{pk}/delete/", {"post": "yes"})
         else:
@@ -124,11 +124,11 @@ def test_the_log_is_read_filtered_and_searched_and_not_written(staff: Client) ->
         assert "gone" not in shown
     assert f"/admin/assistants/assistant/{assistant}/change/" in shown
     entry = AuditEntry.objects.latest("id")
-    page = f"/admin/audit/auditentry/{entry.pk}"
-    assert staff.get(f"{page}/change/").status_code == 200
+    address = f"/admin/audit/auditentry/{entry.pk}"
+    assert staff.get(f"{address}/change/").status_code == 200
     assert staff.get("/admin/audit/auditentry/add/").status_code == 403
-    for address in (f"{page}/change/", f"{page}/delete/"):
-        assert staff.post(address, {"post": "yes", "label": "x"}).status_code == 403
+    for way in ("change", "delete"):
+        assert staff.post(f"{address}/{way}/", {"post": "yes", "label": "x"}).status_code == 403
     everything = {"action": "delete_selected", "_selected_action": entry.pk, "post": "yes"}
     staff.post("/admin/audit/auditentry/", everything)
     assert AuditEntry.objects.filter(pk=entry.pk).exists()

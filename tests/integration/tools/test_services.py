@@ -34,9 +34,9 @@ async def use(key: str, query: str) -> str:
     """What the tool answers, used as an agent uses it."""
     toolset = await open_tools((ToolSpec(key),))
     assert not toolset.problems
-    tool = toolset.tools[0]
+    tool: Any = toolset.tools[0]
     # What an agent gives to a tool that asks for it.
-    runtime = ToolRuntime(
+    runtime: ToolRuntime[Any, Any] = ToolRuntime(
         state={}, context=None, config={}, stream_writer=lambda _: None, tool_call_id=None, store=None
     )
     given = {"runtime": runtime} if "runtime" in tool.get_input_schema().model_fields else {}
