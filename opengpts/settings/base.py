@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "knowledge",
     "runs",
     "schedules",
+    "personal_data",
 ]
 
 MIDDLEWARE = [
@@ -85,7 +86,10 @@ def database(url: str) -> dict[str, Any]:
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+            # secure_delete: what is deleted is overwritten, and not just left out.
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; PRAGMA secure_delete=ON;"
+            ),
         }
     else:
         config["OPTIONS"] = {
