@@ -3,6 +3,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import BooleanField, ModelForm
 from django.http import HttpRequest
@@ -12,6 +13,8 @@ from django.utils.text import Truncator
 from agents.language_models.catalogue import make_default, why_not
 from agents.language_models.model_fields import check_parameters
 from agents.models import LanguageModel
+from audit.services import record_put
+from audit.staff import Audited, by_staff
 
 _IN_BRACKETS = re.compile(r" \([^()]*\)")
 # Characters of why a model cannot run, in the list.
@@ -63,7 +66,7 @@ class LanguageModelForm(ModelForm):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(admin.ModelAdmin):
+class LanguageModelAdmin(Audited):
     """The models that assistants may name. A change holds from the next run on.
 
     The labels of OpenGPTs and of the local model stay: assistants name them, and the next `migrate` would bring them
@@ -139,5 +142,7 @@ class LanguageModelAdmin(admin.ModelAdmin):
         if len(chosen) != 1 or not chosen[0].enabled:
             self.message_user(request, "Choose one model that is not switched off.", messages.ERROR)
             return
-        make_default(model=chosen[0])
+        with transaction.atomic():
+            make_default(model=chosen[0])
+            record_put(target=chosen[0], owner=None, made=False, changed=["is_default"], by=by_staff(request))
         self.message_user(request, f"{chosen[0]} is the default now.")

@@ -6,6 +6,7 @@ Importing this is quick. LangChain comes in with the first graph, or with `warm_
 import asyncio
 import logging
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agents.config import AgentConfig
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _GRAPHS_KEPT = 256
+# Seconds that graphs and tools are kept for, at most.
+KEPT_FOR = 600.0
+_expires_at = monotonic() + KEPT_FOR
 
 
 async def open_graph(config: AgentConfig, entry: ModelEntry) -> "CompiledStateGraph[Any, Any, Any, Any]":
@@ -56,6 +60,19 @@ def warm_up(entry: ModelEntry | None) -> None:
             graph_for(AgentConfig(), entry)
         except ModelUnavailable as exc:
             logger.warning("%s Until then, runs that name no model fail.", exc.message)
+
+
+def expire() -> None:
+    """To be called now and then: forgets what was built KEPT_FOR seconds ago, whoever may have deleted its assistant.
+
+    It costs milliseconds to build a graph again. Models stay: they are the server's, and no user's.
+    """
+    global _expires_at
+    if monotonic() >= _expires_at:
+        _expires_at = monotonic() + KEPT_FOR
+        if _compiled.cache_info().currsize:  # or LangChain would be imported for nothing
+            _compiled.cache_clear()
+            _toolsets().clear_cache()
 
 
 def clear_cache() -> None:

@@ -1,8 +1,10 @@
-"""How a run hands its knowledge to a graph: the retriever protocol, and the context that carries it."""
+"""What a run hands to a graph beside messages: its retriever, where images are kept, and the context with both."""
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from agents.tools.images import store_image
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -38,6 +40,8 @@ class RunContext:
     """What a run hands to its graph, as `graph.astream(…, context=RunContext(…))`. It is never stored."""
 
     retriever: Retriever = field(default_factory=NothingIngested)
+    # Stores an image, so that it goes with the run's thread (see `agents.tools.images.keep_image`); blocks.
+    store_image: Callable[[str, bytes], None] = store_image
 
 
 def source_of(metadata: Mapping[str, Any]) -> str:

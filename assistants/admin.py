@@ -15,6 +15,7 @@ from agents.language_models.catalogue import available_models
 from agents.tools.catalogue import available_tools
 from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
+from audit.staff import Audited
 from opengpts.errors import Invalid
 
 
@@ -69,7 +70,7 @@ class AssistantForm(ModelForm):
 
 
 @admin.register(Assistant)
-class AssistantAdmin(admin.ModelAdmin):
+class AssistantAdmin(Audited):
     """Assistants of everyone. What staff change here holds from the next run on."""
 
     form = AssistantForm

@@ -9,13 +9,19 @@ from django.utils import timezone
 from accounts.models import User
 from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
+from audit.services import record_deletion, record_put
 from opengpts.ownership import put_owned
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
     """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
     sealed = check_and_seal(config, "body", "config", owner=owner)
-    return Assistant.objects.create(owner=owner, name=name, config=sealed.config, secrets=sealed.secrets, public=public)
+    with transaction.atomic():
+        assistant = Assistant.objects.create(
+            owner=owner, name=name, config=sealed.config, secrets=sealed.secrets, public=public
+        )
+        record_put(target=assistant, owner=owner, made=True, changed=())
+    return assistant
 
 
 def put_assistant(
@@ -31,17 +37,14 @@ def put_assistant(
         # Locked, or a secret that is replaced meanwhile could come back.
         before = mine.select_for_update(no_key=True).filter(pk=assistant_id).first()
         sealed = check_and_seal(config, "body", "config", owner=owner, stored=[before.sealed] if before else [])
-        return put_owned(
-            mine,
-            assistant_id,
-            missing="Assistant not found",
-            owner=owner,
-            name=name,
-            config=sealed.config,
-            secrets=sealed.secrets,
-            public=public,
-            updated_at=timezone.now(),
+        fields = {"name": name, "config": sealed.config, "secrets": sealed.secrets, "public": public}
+        assistant, made = put_owned(
+            mine, assistant_id, missing="Assistant not found", owner=owner, updated_at=timezone.now(), **fields
         )
+        # A row that another request has made since is as good as one that differs in all.
+        changed = [key for key, value in fields.items() if before is None or getattr(before, key) != value]
+        record_put(target=assistant, owner=owner, made=made, changed=changed)
+    return assistant
 
 
 def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:
@@ -49,5 +52,6 @@ def delete_assistant(*, owner: User, assistant_id: uuid.UUID) -> None:
     with transaction.atomic():
         mine = Assistant.objects.owned_by(owner).filter(pk=assistant_id)
         # Before its rows: a file that is being added to it is there by then, or finds it gone.
-        if mine.select_for_update().values_list("pk").first():
+        if (assistant := mine.select_for_update().first()) is not None:
+            record_deletion(target=assistant, owner=owner)
             mine.delete()

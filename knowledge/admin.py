@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from audit.staff import AuditedDeletion
 from knowledge.embedding_model import embedding_model
 from knowledge.intake import retry_document
 from knowledge.models import Document, DocumentStatus
@@ -18,7 +19,7 @@ CHUNKS_SHOWN = 20
 
 
 @admin.register(Document)
-class DocumentAdmin(ReadOnlyAdmin):
+class DocumentAdmin(AuditedDeletion, ReadOnlyAdmin):
     """The files that assistants and threads know: to be looked at, deleted, and tried again where they failed."""
 
     # What matters most comes first: a phone shows no more.

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from assistants.models import Assistant
+from audit.services import record_deletion, record_put
 from knowledge.models import Chunk, Document, DocumentContent, DocumentQuerySet, DocumentStatus
 from knowledge.uploads import UploadedFile
 from opengpts.errors import NotFound, OpenGPTsError
@@ -80,6 +81,7 @@ def _store(namespace: Namespace, file: UploadedFile) -> Document:
                     **namespace.fields, owner=namespace.owner, name=file.name, size=file.size, sha256=file.sha256
                 )
                 _store_bytes(document, file)
+                record_put(target=document, owner=namespace.owner, made=True, changed=())
         except IntegrityError:
             if not _exists(namespace):
                 raise NotFound(f"{'Assistant' if namespace.assistant_id else 'Thread'} not found") from None
@@ -134,7 +136,10 @@ def delete_document(*, owner: User, document_id: uuid.UUID) -> None:
     documents = Document.objects.owned_by(owner).filter(pk=document_id)
     if connection.vendor == "sqlite":
         _delete_chunks(documents)
-    documents.delete()
+    with transaction.atomic():
+        if (document := documents.select_for_update().first()) is not None:
+            record_deletion(target=document, owner=owner)
+            documents.delete()
 
 
 def _delete_chunks(documents: DocumentQuerySet) -> None:

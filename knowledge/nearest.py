@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from threading import Lock
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ WHERE vector_set IN (SELECT value FROM json_each(%s)) ORDER BY vector_set
 """
 # Sets that are read from the database at once.
 _SETS_AT_ONCE = 100
+# Seconds that vectors are kept after they were last searched.
+KEPT_FOR = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class _Kept:
     """The sets that were searched last, up to VECTOR_CACHE_BYTES."""
 
     def __init__(self) -> None:
-        self._sets: OrderedDict[int, _Set] = OrderedDict()
+        # Each with when it was last searched, that which was last of all at the end.
+        self._sets: OrderedDict[int, tuple[_Set, float]] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
@@ -80,27 +84,38 @@ class _Kept:
         missing = []
         for name in names:
             with self._lock:
-                kept = self._sets.get(name)
-                if kept is not None:
+                found = self._sets.get(name)
+                if found is not None:
+                    self._sets[name] = found[0], monotonic()
                     self._sets.move_to_end(name)
-            if kept is None:
+            if found is None:
                 missing.append(name)
             else:
-                yield kept
+                yield found[0]
         for first in range(0, len(missing), _SETS_AT_ONCE):
             for name, kept in _read(missing[first : first + _SETS_AT_ONCE]):
                 self._keep(name, kept)
                 yield kept
 
+    def expire(self) -> None:
+        """Forget the sets that were not searched for KEPT_FOR seconds: their documents may be deleted."""
+        oldest = monotonic() - KEPT_FOR
+        with self._lock:
+            while self._sets and next(iter(self._sets.values()))[1] < oldest:
+                self._drop_first()
+
     def _keep(self, name: int, kept: _Set) -> None:
         with self._lock:
             if name in self._sets or kept.size > settings.VECTOR_CACHE_BYTES:
                 return
-            self._sets[name] = kept
+            self._sets[name] = kept, monotonic()
             self._size += kept.size
             while self._size > settings.VECTOR_CACHE_BYTES:
-                _, oldest = self._sets.popitem(last=False)
-                self._size -= oldest.size
+                self._drop_first()
+
+    def _drop_first(self) -> None:
+        _, (oldest, _) = self._sets.popitem(last=False)
+        self._size -= oldest.size
 
 
 def _read(names: Sequence[int]) -> Iterator[tuple[int, _Set]]:
@@ -113,3 +128,8 @@ def _read(names: Sequence[int]) -> Iterator[tuple[int, _Set]]:
 
 
 _kept = _Kept()
+
+
+def expire() -> None:
+    """To be called now and then: forgets vectors that nobody has searched for a while."""
+    _kept.expire()

@@ -11,6 +11,7 @@ from opengpts.routing import http, websocket  # sets Django up, which the others
 # isort: split
 from knowledge.worker import worker
 from opengpts.stopping import watch_signals
+from personal_data.upkeep import upkeep
 from runs.executors import executor
 from schedules.ticker import ticker
 
@@ -27,6 +28,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     executor().ensure_started()
     worker.ensure_started()
     ticker.ensure_started()
+    upkeep.ensure_started()
     if scope["type"] == "http":
         if not await refuse_at_gate(scope, send):
             await http(scope, receive, send)
@@ -42,8 +44,10 @@ async def _lifespan(receive: Any, send: Any) -> None:
             executor().ensure_started()
             worker.ensure_started()
             ticker.ensure_started()
+            upkeep.ensure_started()
             await send({"type": "lifespan.startup.complete"})
         else:
+            await upkeep.stop()
             await ticker.stop()
             await worker.stop()
             await executor().stop()

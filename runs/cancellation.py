@@ -7,6 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
+from audit.services import record_deletion
 from opengpts.errors import Conflict
 from opengpts.lookup import find
 from runs.decisions import take_back
@@ -33,9 +34,12 @@ def delete_run(*, owner: User, run_id: str) -> None:
     Raises `NotFound`, and `Conflict` while it waits or goes on.
     """
     run = find(Run.objects.owned_by(owner), run_id, what="Run")
-    ended = Run.objects.owned_by(owner).exclude(status__in=UNFINISHED)
-    if not ended.filter(pk=run.pk).delete()[0] and Run.objects.filter(pk=run.pk).exists():
-        raise Conflict("This run has not ended. Cancel it first.")
+    ended = Run.objects.owned_by(owner).exclude(status__in=UNFINISHED).filter(pk=run.pk)
+    with transaction.atomic():
+        if ended.delete()[0]:
+            record_deletion(target=run, owner=owner)
+        elif Run.objects.filter(pk=run.pk).exists():
+            raise Conflict("This run has not ended. Cancel it first.")
 
 
 def cancel_unfinished(thread_id: uuid.UUID, runs: RunQuerySet, *, action: CancelAction) -> None:

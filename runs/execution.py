@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -39,6 +40,7 @@ from runs.log_writer import LogWriter
 from runs.models import LIFECYCLE_OF, Run, RunStatus
 from runs.tool_watch import ToolWatch
 from runs.translation import STREAM_MODES, Translator
+from threads.images import keep_in_thread
 from threads.message_codec import from_wire
 
 logger = logging.getLogger(__name__)
@@ -133,7 +135,7 @@ class _Execution:
         config, entry, scope = await in_database_thread(ingredients_of, run)
         self._meter.entry = entry
         graph = await open_graph(config, entry)
-        context = RunContext(DocumentRetriever(scope))
+        context = RunContext(DocumentRetriever(scope), partial(keep_in_thread, run.thread_id))
         try:
             return await self._stream_graph(graph, context, reach_of(config, entry))
         except EarlierNeeded:

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from pydantic import ValidationError
 
 from assistants.admin import say_where
+from audit.staff import AuditedDeletion, by_staff
 from opengpts.bodies import complaints
 from opengpts.errors import Invalid, OpenGPTsError
 from schedules.cron import timezones
@@ -84,7 +85,7 @@ class ScheduleForm(ModelForm):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(admin.ModelAdmin):
+class ScheduleAdmin(AuditedDeletion):
     """The schedules of everyone. One belongs to the owner of its thread, who sees and may change it."""
 
     form = ScheduleForm
@@ -121,9 +122,9 @@ class ScheduleAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         """By the services: whoever runs it may be moving it on."""
         if change:
-            put_schedule(owner=obj.owner, schedule_id=obj.pk, body=form.body)
+            put_schedule(owner=obj.owner, schedule_id=obj.pk, body=form.body, by=by_staff(request))
         else:
-            obj.pk = create_schedule(owner=obj.thread.owner, body=form.body).pk
+            obj.pk = create_schedule(owner=obj.thread.owner, body=form.body, by=by_staff(request)).pk
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:

@@ -3,11 +3,13 @@
 import uuid
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from assistants.config_checking import check_and_seal, may_keep
 from assistants.models import Assistant
+from audit.services import Actor, record_deletion, record_put
 from opengpts.errors import BadRequest, Conflict, Invalid, NotFound
 from opengpts.lookup import find, referring_to
 from schedules.cron import Unschedulable, next_time
@@ -17,7 +19,9 @@ from threads.message_input import parse_messages
 from threads.models import Thread
 
 
-def create_schedule(*, owner: User, body: ScheduleBody, at_most: int | None = None) -> Schedule:
+def create_schedule(
+    *, owner: User, body: ScheduleBody, at_most: int | None = None, by: Actor | None = None
+) -> Schedule:
     """A new schedule of `owner`'s. Raises as `check_schedule`, and `Conflict` where they have `at_most` already."""
     fields = check_schedule(owner=owner, body=body)
     with referring_to("Thread"):
@@ -25,10 +29,12 @@ def create_schedule(*, owner: User, body: ScheduleBody, at_most: int | None = No
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if at_most is not None and Schedule.objects.owned_by(owner).count() >= at_most:
             raise Conflict(f"A user may have {at_most} schedules. Delete one, or change it.")
-        return Schedule.objects.create(owner=owner, **fields)
+        schedule = Schedule.objects.create(owner=owner, **fields)
+        record_put(target=schedule, owner=owner, made=True, changed=(), by=by)
+    return schedule
 
 
-def put_schedule(*, owner: User, schedule_id: uuid.UUID, body: ScheduleBody) -> Schedule:
+def put_schedule(*, owner: User, schedule_id: uuid.UUID, body: ScheduleBody, by: Actor | None = None) -> Schedule:
     """`owner`'s schedule under that id, changed. Raises as `check_schedule`, and `NotFound` where it is none of theirs.
 
     What is due and has not been run yet stays so, as long as the times are the same.
@@ -36,21 +42,28 @@ def put_schedule(*, owner: User, schedule_id: uuid.UUID, body: ScheduleBody) -> 
     mine = Schedule.objects.owned_by(owner).filter(pk=schedule_id)
     with referring_to("Thread"):
         # Locked, or a secret that is replaced meanwhile could come back.
-        fields = check_schedule(owner=owner, body=body, before=mine.select_for_update(no_key=True).first())
+        before = mine.select_for_update(no_key=True, of=("self",)).select_related("thread", "assistant").first()
+        fields = check_schedule(owner=owner, body=body, before=before)
         same_times = mine.filter(cron=body.cron, timezone=body.timezone, enabled=True) if body.enabled else mine.none()
         # Whoever runs it may be moving `next_at` on: it is not written where it need not be.
         kept = {name: value for name, value in fields.items() if name != "next_at"}
         if not same_times.update(**kept, last_error="") and not mine.update(**fields, last_error=""):
             raise NotFound("Schedule not found")
-    schedule = mine.select_related("owner").first()
-    if schedule is None:  # deleted a moment ago
-        raise NotFound("Schedule not found")
+        schedule = mine.select_related("owner").first()
+        if before is None or schedule is None:  # deleted a moment ago
+            raise NotFound("Schedule not found")
+        changed = [name for name in fields if name != "next_at" and getattr(before, name) != fields[name]]
+        record_put(target=schedule, owner=owner, made=False, changed=changed, by=by)
     return schedule
 
 
 def delete_schedule(*, owner: User, schedule_id: uuid.UUID) -> None:
     """Delete `owner`'s schedule; its runs stay. Deleting what is not there, or not theirs, changes nothing."""
-    Schedule.objects.owned_by(owner).filter(pk=schedule_id).delete()
+    with transaction.atomic():
+        mine = Schedule.objects.owned_by(owner).filter(pk=schedule_id)
+        if (schedule := mine.select_for_update().first()) is not None:
+            record_deletion(target=schedule, owner=owner)
+            mine.delete()
 
 
 def check_schedule(*, owner: User, body: ScheduleBody, before: Schedule | None = None) -> dict[str, Any]:

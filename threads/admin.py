@@ -9,13 +9,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from audit.staff import AuditedDeletion
 from opengpts.admin import DeletedWhole, ReadOnlyAdmin, pretty
 from threads.models import Checkpoint, Message, Thread
 from threads.state import messages_of_thread
 
 
 @admin.register(Thread)
-class ThreadAdmin(DeletedWhole, ReadOnlyAdmin):
+class ThreadAdmin(DeletedWhole, AuditedDeletion, ReadOnlyAdmin):
     """Conversations, readable. They are changed by those who hold them."""
 
     list_display = ["name_or_id", "owner", "assistant", "message_count", "updated_at"]

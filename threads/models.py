@@ -80,6 +80,21 @@ class Message(models.Model):
         return f"{self.type} {self.position}"
 
 
+class Image(models.Model):
+    """An image that a tool made in a thread: its row says whose the file is, which the storage does not.
+
+    Whatever deletes the thread, this row stays and points to none: the file is still to be deleted then, and the row
+    after it (`threads.images.delete_images_of_none`).
+    """
+
+    thread = models.ForeignKey(Thread, models.SET_NULL, null=True, related_name="images")
+    name = models.CharField("file", max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Checkpoint(models.Model):
     """One state of a thread's graph, as LangGraph saves it after each step.
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from agents.config import configurable_of
 from assistants.models import Assistant
+from audit.services import record_deletion, record_put
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
 from opengpts.ownership import put_owned
@@ -24,7 +25,9 @@ from threads.storage import bytes_of_wire
 def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
     """A new thread of `owner`'s with an assistant. Raises `NotFound` for an assistant they cannot see."""
     with referring_to("Assistant"):
-        return Thread.objects.create(owner=owner, **_fields(owner, name, assistant_id))
+        thread = Thread.objects.create(owner=owner, **_fields(owner, name, assistant_id))
+        record_put(target=thread, owner=owner, made=True, changed=())
+    return thread
 
 
 def put_thread(*, owner: User, thread_id: uuid.UUID, name: str, assistant_id: str) -> Thread:
@@ -32,14 +35,16 @@ def put_thread(*, owner: User, thread_id: uuid.UUID, name: str, assistant_id: st
 
     Raises `NotFound` where the id is somebody else's, or the assistant is none they can see.
     """
-    return put_owned(
-        Thread.objects.owned_by(owner),
-        thread_id,
-        missing="Thread not found",
-        owner=owner,
-        updated_at=timezone.now(),
-        **_fields(owner, name, assistant_id),
-    )
+    mine = Thread.objects.owned_by(owner)
+    fields = _fields(owner, name, assistant_id)
+    with transaction.atomic():
+        before = mine.select_for_update(no_key=True).filter(pk=thread_id).values("name", "assistant_id").first()
+        thread, made = put_owned(
+            mine, thread_id, missing="Thread not found", owner=owner, updated_at=timezone.now(), **fields
+        )
+        changed = [key for key in ("name", "assistant_id") if before is None or before[key] != fields[key]]
+        record_put(target=thread, owner=owner, made=made, changed=changed)
+    return thread
 
 
 def delete_thread(*, owner: User, thread_id: uuid.UUID) -> None:
@@ -48,7 +53,8 @@ def delete_thread(*, owner: User, thread_id: uuid.UUID) -> None:
         mine = Thread.objects.owned_by(owner).filter(pk=thread_id)
         # Before its rows: whoever writes into it has finished then, or finds it gone. Not `lock_thread`'s kind of
         # lock, which lets rows that refer to the thread be made.
-        if mine.select_for_update().values_list("pk").first():
+        if (thread := mine.select_for_update().first()) is not None:
+            record_deletion(target=thread, owner=owner)
             mine.delete()
 
 

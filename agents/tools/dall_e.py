@@ -5,20 +5,22 @@ answer with the data of the image: see `agents.tools.images` for what becomes of
 Limits: one image of 1024 x 1024 a call, 2 minutes, 16 MB.
 """
 
-import asyncio
 import base64
 import binascii
 from typing import Any
 
 from django.conf import settings
-from langchain_core.tools import BaseTool, tool
+from langchain.tools import ToolRuntime, tool
+from langchain_core.tools import BaseTool
 
 from agents.errors import ToolFailed
 from agents.language_models.connections import OPENAI_URL
+from agents.retrieval import RunContext
 from agents.tools.findings import one_line, shorten
 from agents.tools.http import Answer, Service, post
 from agents.tools.images import keep_image
 from agents.tools.kinds import NoConfig
+from opengpts.db import in_database_thread
 
 MAX_QUERY = 4_000  # characters
 SIZE = "1024x1024"
@@ -49,7 +51,7 @@ def _service() -> Service:
 
 
 @tool
-async def dall_e(query: str) -> str:
+async def dall_e(query: str, runtime: ToolRuntime[Any, Any]) -> str:
     """Make an image from a description of it. Answers with Markdown that shows the image: repeat it to the user."""
     if not query.strip():
         raise ToolFailed("The description is empty.")
@@ -68,7 +70,7 @@ async def dall_e(query: str) -> str:
     )
     if answer.status == BAD_REQUEST:
         raise _refusal(answer)
-    return f"![{_caption(query)}]({await _address(answer)})"
+    return f"![{_caption(query)}]({await _address(answer, runtime.context or RunContext())})"
 
 
 def _refusal(answer: Answer) -> ToolFailed:
@@ -79,7 +81,7 @@ def _refusal(answer: Answer) -> ToolFailed:
     return ToolFailed("The image model refused the request (400).")
 
 
-async def _address(answer: Answer) -> str:
+async def _address(answer: Answer, context: RunContext) -> str:
     value = answer.json()
     images = value.get("data") if isinstance(value, dict) else None
     image: Any = images[0] if isinstance(images, list) and images else None
@@ -91,7 +93,7 @@ async def _address(answer: Answer) -> str:
         data = base64.b64decode(image.get("b64_json") or "", validate=True)
     except (binascii.Error, TypeError, ValueError) as exc:
         raise answer.nonsense() from exc
-    kept = await asyncio.to_thread(keep_image, data)
+    kept = await in_database_thread(keep_image, data, context.store_image)
     if kept is None:
         raise answer.nonsense()
     return kept

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "opengpts",
+    "audit",
     "accounts",
     "agents",
     "quotas",
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "knowledge",
     "runs",
     "schedules",
+    "personal_data",
 ]
 
 MIDDLEWARE = [
@@ -86,7 +88,10 @@ def database(url: str) -> dict[str, Any]:
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+            # secure_delete: what is deleted is overwritten, and not just left out.
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; PRAGMA secure_delete=ON;"
+            ),
         }
     else:
         config["OPTIONS"] = {
@@ -268,6 +273,9 @@ INGEST_MEMORY_BYTES = env.int("INGEST_MEMORY_BYTES", default=1024 * 1024 * 1024)
 INGEST_MAX_CHARACTERS = env.int("INGEST_MAX_CHARACTERS", default=20_000_000)
 # Files that a process of the server reads at once; further ones wait.
 INGEST_PROCESSES = env.int("INGEST_PROCESSES", default=2)
+
+# Days that entries of the audit log are kept. 0: for ever.
+AUDIT_DAYS = env.int("AUDIT_DAYS", default=365)
 
 LOGGING = {
     "version": 1,

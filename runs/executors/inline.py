@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.errors import ModelUnavailable
 from agents.graphs import aclose as close_models
-from agents.graphs import warm_up
+from agents.graphs import expire, warm_up
 from agents.language_models.catalogue import resolve
 from agents.language_models.model_entry import ModelEntry
 from opengpts.db import in_database_thread
@@ -67,6 +67,7 @@ class InlineExecutor(Supervisor[Run]):
 
     async def beat(self, doing: list[uuid.UUID]) -> tuple[set[uuid.UUID], int]:
         event_log().expire()
+        expire()
         await in_database_thread(keep_alive, running=doing)
         taken_back = await in_database_thread(recover_lost_runs, running=doing)
         taken_back += await in_database_thread(adopt_runs)

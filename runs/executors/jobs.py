@@ -24,6 +24,9 @@ BATCH = 500
 # As long as a job waits or is being done it is of these.
 _ALIVE = "status IN ('todo', 'doing')"
 _DELETE = f"DELETE FROM procrastinate_jobs WHERE queueing_lock = %s AND {_ALIVE} RETURNING priority"
+_DELETE_WAITING = f"""
+DELETE FROM procrastinate_jobs WHERE task_name = '{TASK}' AND status = 'todo' AND lock = ANY(%s) RETURNING id
+"""
 _WITHOUT_JOB = f"""
 SELECT run.id FROM runs_run run
 WHERE run.status = 'pending' AND run.worker = '' AND NOT EXISTS (
@@ -68,6 +71,11 @@ def delete_jobs(run_id: uuid.UUID) -> int | None:
     return max((priority for (priority,) in _fetch(_DELETE, [str(run_id)])), default=None)
 
 
+def delete_waiting_jobs(thread_ids: Sequence[uuid.UUID]) -> None:
+    """Delete the jobs of these threads that no worker has taken: their runs are being deleted."""
+    _fetch(_DELETE_WAITING, [list(map(str, thread_ids))])
+
+
 def replace_job(run_id: uuid.UUID, thread_id: uuid.UUID) -> None:
     """Have a run done that somebody had and let go of: before the others of its thread, as it was before.
 
@@ -88,7 +96,7 @@ def runs_left_behind() -> Sequence[uuid.UUID]:
     return [run_id for (run_id,) in _fetch(_LEFT_BEHIND, [f"{settings.RUN_LOST_AFTER} seconds"])]
 
 
-def _fetch(sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
+def _fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from agents.graphs import expire
 from opengpts.db import in_database_thread
 from opengpts.outage import Outage
 from runs.claiming import find_stopped
@@ -111,6 +112,7 @@ class Runner:
 
     async def _beat(self) -> None:
         event_log().expire()
+        expire()
         await in_database_thread(say_alive, running=list(self._doing))
         await self.look()
         last, self._beaten_at = self._beaten_at, time.monotonic()

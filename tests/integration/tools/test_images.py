@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from agents.errors import ToolFailed
-from agents.tools.images import keep_image, read_image
+from agents.tools.images import keep_image, read_image, store_image
 from tests.client import APIClient
 from tests.fakes.tool_services import JPEG
 from tests.integration.tools.test_services import use
@@ -50,7 +50,7 @@ async def test_another_server_and_model(services: FakeToolServices, settings: Se
 )
 def test_whoever_knows_the_address_sees_it(settings: Settings, tmp_path: Path, data: bytes, content_type: str) -> None:
     settings.MEDIA_ROOT = tmp_path
-    address = keep_image(data)
+    address = keep_image(data, store_image)
     assert address
     response = APIClient(None)("GET", address)
     assert (response.status_code, response.content, response["Content-Type"]) == (200, data, content_type)
@@ -61,7 +61,7 @@ def test_whoever_knows_the_address_sees_it(settings: Settings, tmp_path: Path, d
 @pytest.mark.parametrize("data", [b"", b"<svg onload=alert(1)>", b"RIFF\x00\x00\x00\x00WAVE"])
 def test_only_images_are_kept(settings: Settings, tmp_path: Path, data: bytes) -> None:
     settings.MEDIA_ROOT = tmp_path
-    assert keep_image(data) is None
+    assert keep_image(data, store_image) is None
     assert not list(tmp_path.iterdir())
 
 

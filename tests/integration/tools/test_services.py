@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from langchain.tools import ToolRuntime
 from pytest_django import Settings
 
 from agents.errors import ToolFailed
@@ -33,7 +34,13 @@ async def use(key: str, query: str) -> str:
     """What the tool answers, used as an agent uses it."""
     toolset = await open_tools((ToolSpec(key),))
     assert not toolset.problems
-    answer: Any = await toolset.tools[0].ainvoke({"query": query})
+    tool: Any = toolset.tools[0]
+    # What an agent gives to a tool that asks for it.
+    runtime: ToolRuntime[Any, Any] = ToolRuntime(
+        state={}, context=None, config={}, stream_writer=lambda _: None, tool_call_id=None, store=None
+    )
+    given = {"runtime": runtime} if "runtime" in tool.get_input_schema().model_fields else {}
+    answer: Any = await tool.ainvoke({"query": query, **given})
     assert isinstance(answer, str)
     return answer
 
