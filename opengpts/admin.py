@@ -14,9 +14,15 @@ admin.site.site_header = "OpenGPTs on Django"
 admin.site.site_title = "OpenGPTs on Django"
 admin.site.index_title = "Assistants, threads and runs"
 
+# How what we show of JSON and of conversations looks. For the `Media` of each admin that shows such: styles within a page are forbidden.
+STYLE = {"all": ["opengpts/admin.css"]}
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that only the server writes: staff can look, and nothing else."""
+
+    class Media:
+        css = STYLE
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -44,4 +50,4 @@ class DeletedWhole(admin.ModelAdmin):
 def pretty(value: Any) -> SafeString:
     """A JSON value for people to read. Everything in it is escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text)
+    return format_html('<pre class="json">{}</pre>', text)
