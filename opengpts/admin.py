@@ -1,20 +1,27 @@
 """What the admin pages of the apps share."""
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from opengpts.markdown import render_markdown
 
 admin.site.site_url = "/docs"
 admin.site.site_header = "OpenGPTs on Django"
 admin.site.site_title = "OpenGPTs on Django"
 admin.site.index_title = "Assistants, threads and runs"
 
-# How what we show of JSON and of conversations looks. For the `Media` of each admin that shows such: styles within a page are forbidden.
+# Characters of messages that one page renders. It takes a second at most, whoever wrote them.
+MAX_RENDERED = 40_000
+_LINES = '<div class="text">{}</div>'
+_WRITTEN = '<details><summary>as written</summary><pre class="json">{}</pre></details>'
+# How JSON and conversations look. For the `Media` of each admin that shows such: styles within a page are forbidden.
 STYLE = {"all": ["opengpts/admin.css"]}
 
 
@@ -51,3 +58,29 @@ def pretty(value: Any) -> SafeString:
     """A JSON value for people to read. Everything in it is escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return format_html('<pre class="json">{}</pre>', text)
+
+
+class Said(NamedTuple):
+    """A message for people to read: Markdown, or lines that are to be read as they are."""
+
+    who: str
+    when: str = ""
+    text: str = ""
+    lines: str = ""
+
+
+def conversation(messages: Iterable[Said]) -> SafeString:
+    """Messages, each with its Markdown rendered and a fold with what was written.
+
+    A page renders `MAX_RENDERED` characters and no more, however long what people and models have said is.
+    """
+    left = MAX_RENDERED
+    rows = []
+    for said in messages:
+        shown = said.text and (render_markdown(said.text) if left > 0 else format_html(_LINES, said.text))
+        left -= len(said.text)
+        lines = said.lines and format_html(_LINES, said.lines)
+        written = said.text and format_html(_WRITTEN, said.text)
+        rows.append((said.who, said.when, shown, lines, written))
+    items = format_html_join("", "<li><strong>{}</strong> <small>{}</small>{}{}{}</li>", rows)
+    return format_html('<ol class="said">{}</ol>', items)
