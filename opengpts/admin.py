@@ -10,12 +10,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from opengpts.login_limit import LimitedLoginForm
 from opengpts.markdown import render_markdown
 
 admin.site.site_url = "/docs"
 admin.site.site_header = "OpenGPTs on Django"
 admin.site.site_title = "OpenGPTs on Django"
 admin.site.index_title = "Assistants, threads and runs"
+admin.site.login_form = LimitedLoginForm
 
 # Characters of messages that one page renders. It takes a second at most, whoever wrote them.
 MAX_RENDERED = 40_000
