@@ -15,7 +15,7 @@ from django.http.request import split_domain_port, validate_host
 NOT_OURS = "This server does not answer to that name. Its names are in ALLOWED_HOSTS."
 NOT_SECURE = "This server is reached by wss only."
 # What consumers answer.
-_STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?")
+_STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?", re.DOTALL)
 
 
 async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
