@@ -4,7 +4,7 @@ from opengpts.settings.base import *  # noqa: F403
 from opengpts.settings.base import DATABASES
 
 DEBUG = False
-SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"
+SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"  # nosec B105  # of tests
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
