@@ -79,7 +79,7 @@ test-pythons: dev
 test-python: dev embeddings
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile -m 'not acceptance and not local_model' $(ARGS)
 
-check: dev embeddings ## Lint, types, import rules, migrations, deployment settings; then the tests
+check: dev embeddings ## Lint, types, import rules, bandit, migrations, deployment settings; then the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
