@@ -255,7 +255,7 @@ INGEST_MAX_CHARACTERS = env.int("INGEST_MAX_CHARACTERS", default=20_000_000)
 # Files that a process of the server reads at once; further ones wait.
 INGEST_PROCESSES = env.int("INGEST_PROCESSES", default=2)
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},

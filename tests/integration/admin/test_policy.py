@@ -36,8 +36,8 @@ def inline(page: str) -> list[str]:
             element.tag == "script" and not element.get("src") and element.get("type") in (None, "text/javascript")
         ):
             found.append(f"an inline {element.tag}")
-        for name, value in element.attrib.items():
-            address = str(value).strip().lower()
+        for name, value in ((str(name), str(value)) for name, value in element.attrib.items()):
+            address = value.strip().lower()
             if name == "style" or name.startswith("on") or address.startswith(("javascript:", "vbscript:")):
                 found.append(f"{element.tag} {name}={value}")
             if name in ("src", "srcset", "data", "poster") and "//" in address:
@@ -65,9 +65,8 @@ def addresses(model: type[Model]) -> list[str]:
 
 
 def test_no_page_of_the_admin_has_anything_inline(world: Client) -> None:
-    own = ["index", "password_change", "logout", "jsi18n"]
     opened = 0
-    paths = [reverse(f"admin:{name}") for name in own if name not in ("logout", "jsi18n")]
+    paths = [reverse("admin:index"), reverse("admin:password_change")]
     for model in admin.site._registry:
         paths += [*addresses(model), reverse("admin:app_list", args=[model._meta.app_label])]
     for path in paths:
