@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run admin test test-sqlite test-postgresql test-daphne test-pythons test-python check bench bench-retrieval \
+.PHONY: run admin test test-sqlite test-postgresql test-daphne test-pythons test-python check audit bench bench-retrieval \
 	bench-streams requirements clean help install dev model embeddings javascript
 
 PYTHON ?= python3
@@ -28,6 +28,9 @@ set -o pipefail; $(BIN)/python -m pip --disable-pip-version-check install $(1) 2
 	| awk '/^ *(Collecting|Requirement already)/ { printf "."; fflush() } END { print "" }' \
 	|| { cat $(VENV)/pip.log >&2; false; }
 endef
+
+# What bandit reads.
+PACKAGES := opengpts accounts agents assistants threads knowledge runs schedules
 
 # HOST as a browser writes it.
 SITE = http://$(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)
@@ -76,11 +79,12 @@ test-pythons: dev
 test-python: dev embeddings
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile -m 'not acceptance and not local_model' $(ARGS)
 
-check: dev embeddings ## Lint, types, import rules, migrations, deployment settings; then the tests
+check: dev embeddings ## Lint, types, import rules, bandit, migrations, deployment settings; then the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES) manage.py
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=opengpts.settings.production ALLOWED_HOSTS=opengpts.example \
@@ -89,6 +93,9 @@ check: dev embeddings ## Lint, types, import rules, migrations, deployment setti
 		HSTS_INCLUDE_SUBDOMAINS=true HSTS_PRELOAD=true TRUST_COOKIES=true DATA_DIR="$$(mktemp -d)" \
 		$(MANAGE) check --deploy --fail-level WARNING
 	@$(MAKE) --no-print-directory test
+
+audit: dev ## Look the requirements up among known vulnerabilities (needs the network)
+	$(BIN)/python -m tests.audit requirements.txt requirements-dev.txt requirements-model.txt requirements-embeddings.txt
 
 bench: dev model embeddings ## Run the benchmarks
 	$(BIN)/python -m bench $(ARGS)

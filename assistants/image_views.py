@@ -1,5 +1,6 @@
 """The images that tools made."""
 
+from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -12,6 +13,8 @@ from opengpts.openapi import NOT_FOUND
 
 # An image never changes. Where it is kept is for its owner's browser only, no cache between.
 IMAGE_CACHING = "private, max-age=31536000, immutable"
+# A browser that is sent here may show a picture, and nothing else.
+IMAGE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 @extend_schema(
@@ -29,4 +32,11 @@ def show_image(request: Request, name: str) -> HttpResponse:
     if found is None:
         raise NotFound("Image not found")
     data, content_type = found
-    return HttpResponse(data, content_type=content_type, headers={"Cache-Control": IMAGE_CACHING})
+    headers = {
+        "Cache-Control": IMAGE_CACHING,
+        "Content-Disposition": "inline",
+        "Content-Security-Policy": IMAGE_POLICY,
+        # Pages of other sites show the conversations that they may ask for, images included.
+        "Cross-Origin-Resource-Policy": "cross-origin" if settings.CORS_ALLOWED_ORIGINS else "same-origin",
+    }
+    return HttpResponse(data, content_type=content_type, headers=headers)

@@ -100,13 +100,12 @@ class DocumentAdmin(AuditedDeletion, ReadOnlyAdmin):
             return "None yet."
         rows = format_html_join(
             "",
-            '<li style="margin: 0 0 1em"><small>{}</small>'
-            '<div style="white-space: pre-wrap; overflow-wrap: anywhere">{}</div></li>',
+            '<li><small>{}</small><div class="text">{}</div></li>',
             ((_place(chunk.page, chunk.section), chunk.text) for chunk in chunks),
         )
         more = document.chunk_count - len(chunks)
         rest = f"and {more} more" if more > 0 else ""
-        return format_html('<ol style="margin: 0; padding: 0 0 0 2em">{}</ol>{}', rows, rest)
+        return format_html('<ol class="said numbered">{}</ol>{}', rows, rest)
 
 
 def _place(page: int | None, section: str) -> str:

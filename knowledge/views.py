@@ -32,7 +32,6 @@ from knowledge.uploads import complaints_about, read_upload, require_files
 from knowledge.worker import worker
 from opengpts.api import OK
 from opengpts.auth import requester
-from opengpts.cross_site import refuse_cross_site
 from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find, parse_id
@@ -99,7 +98,6 @@ class _NamespaceViewSet(GenericViewSet[Document]):
         return self.get_paginated_response(DocumentSerializer(page, many=True).data)
 
     def create(self, request: Request, pk: str) -> Response:
-        refuse_cross_site(request._request)
         namespace = self.namespace(requester(request), pk)
         with read_upload(request._request, request._request) as upload:
             documents = store_documents(namespace=namespace, files=require_files(upload))
@@ -157,7 +155,6 @@ class IngestViewSet(GenericViewSet[Document]):
         responses={200: ChunkIds, **FAILURES},
     )
     def create(self, request: Request) -> HttpResponse:
-        refuse_cross_site(request._request)
         user = requester(request)
         with read_upload(request._request, request._request) as upload:
             config, complaints = parse_config(upload.texts.get("config"))

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
 from django.contrib import admin
 
+from opengpts import checks  # noqa: F401  (registers them)
+
 
 class OpenGPTsConfig(AppConfig):
     name = "opengpts"

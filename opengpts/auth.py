@@ -26,10 +26,10 @@ BEARER = "bearer"
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A user, and whether a browser says so by a login that it also sends for pages of other sites."""
+    """A user, and whether a browser says so of itself, for pages of other sites too: by a cookie, or by nothing."""
 
     user: User
-    by_session: bool = False
+    ambient: bool = False
 
 
 def identify(cookies: Mapping[str, str], token: str | None = None) -> Identified:
@@ -44,8 +44,8 @@ def identify(cookies: Mapping[str, str], token: str | None = None) -> Identified
         return Identified(user)
     username = cookies.get(settings.AUTH_COOKIE)
     if not username and (user := _by_session(cookies.get(settings.SESSION_COOKIE_NAME))) is not None:
-        return Identified(user, by_session=True)
-    return Identified(_by_name(username or settings.AUTH_DEFAULT_USER))
+        return Identified(user, ambient=True)
+    return Identified(_by_name(username or settings.AUTH_DEFAULT_USER), ambient=True)
 
 
 def identify_scope(scope: Mapping[str, Any]) -> User:
@@ -57,8 +57,8 @@ def identify_scope(scope: Mapping[str, Any]) -> User:
         elif name == b"authorization" and token is None:
             token = _bearer(value.decode("latin-1"))
     identified = identify(parse_cookie(cookies), token or _token_among(scope.get("subprotocols") or ()))
-    if scope["type"] == "websocket" or identified.by_session:
-        refuse_cross_site_connection(scope)
+    if scope["type"] == "websocket" or (identified.ambient and scope.get("method") not in SAFE_METHODS):
+        refuse_cross_site_connection(scope, by_token=not identified.ambient)
     return identified.user
 
 
@@ -82,7 +82,7 @@ class Identity(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, None]:
         identified = identify(request.COOKIES, _bearer(request.META.get("HTTP_AUTHORIZATION", "")))
-        if identified.by_session and request.method not in SAFE_METHODS:
+        if identified.ambient and request.method not in SAFE_METHODS:
             refuse_cross_site(request._request)
         return identified.user, None
 

@@ -3,54 +3,66 @@
 Django's middleware asks the same of what Django answers; the streams of consumers never come by there.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-NOT_OURS = b'{"detail":"This server does not answer to that name. Its names are in ALLOWED_HOSTS."}'
+NOT_OURS = "This server does not answer to that name. Its names are in ALLOWED_HOSTS."
+NOT_SECURE = "This server is reached by wss only."
 # What consumers answer.
-_STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?")
+_STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?", re.DOTALL)
 
 
 async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
     """Answer a request that names another host, or must come over HTTPS. False where nothing speaks against it."""
     headers = dict(scope["headers"])
     if not _is_ours(headers):
-        await _answer(send, 400, NOT_OURS, (b"content-type", b"application/json"))
+        await answer(send, 400, NOT_OURS)
         return True
-    if settings.SECURE_SSL_REDIRECT and _STREAMS.fullmatch(scope["path"]) and not _is_secure(scope, headers):
+    if settings.SECURE_SSL_REDIRECT and _STREAMS.fullmatch(scope["path"]) and not is_secure(scope):
         host = headers[b"host"].decode("latin-1")
-        await _answer(send, 301, b"", (b"location", f"https://{host}{scope['path']}".encode("latin-1")))
+        await answer(send, 301, "See Location.", location=f"https://{host}{quote(scope['path'])}")
         return True
     return False
 
 
 async def refuse_socket_at_gate(scope: dict[str, Any], receive: Any, send: Any) -> bool:
-    """The same for a WebSocket, whose handshake is refused with 403."""
-    headers = dict(scope["headers"])
-    if _is_ours(headers) and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers)):
+    """The same for a WebSocket, whose handshake is refused: with the reason where the server can send one."""
+    ours = _is_ours(dict(scope["headers"]))
+    if ours and (not settings.SECURE_SSL_REDIRECT or is_secure(scope)):
         return False
     await receive()
-    await send({"type": "websocket.close"})
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await answer(send, 403, NOT_SECURE if ours else NOT_OURS, kind="websocket.http.response")
+    else:
+        await send({"type": "websocket.close"})
     return True
+
+
+def is_secure(scope: Mapping[str, Any]) -> bool:
+    """Whether a connection came over HTTPS: as the server knows, or as the proxy says that is trusted to."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, value = settings.SECURE_PROXY_SSL_HEADER
+        key = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+        told = dict(scope["headers"]).get(key)
+        return told is not None and told.decode("latin-1").split(",")[0].strip() == value
+    return scope.get("scheme") in ("https", "wss")
+
+
+async def answer(send: Any, status: int, detail: str, *, kind: str = "http.response", **headers: str) -> None:
+    """Answer with `detail`, as errors of the API do, where neither Django nor a consumer will."""
+    body = json.dumps({"detail": detail}, separators=(",", ":")).encode()
+    said = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in said.items()]
+    await send({"type": f"{kind}.start", "status": status, "headers": encoded})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 def _is_ours(headers: dict[bytes, bytes]) -> bool:
     domain, _ = split_domain_port(headers.get(b"host", b"").decode("latin-1"))
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
-
-
-def _is_secure(scope: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        told = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
-        return told is not None and told.decode("latin-1").split(",")[0].strip() == value
-    return scope.get("scheme") in ("https", "wss")
-
-
-async def _answer(send: Any, status: int, body: bytes, header: tuple[bytes, bytes]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [header, length]})
-    await send({"type": "http.response.body", "body": body})

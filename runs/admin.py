@@ -7,9 +7,10 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 
-from opengpts.admin import ReadOnlyAdmin, pretty
+from opengpts.admin import ReadOnlyAdmin, Said, conversation, pretty
 from runs.cancellation import cancel_unfinished
 from runs.models import CancelAction, Run, RunQuerySet
+from threads.message_codec import text_of
 
 
 @admin.register(Run)
@@ -40,6 +41,7 @@ class RunAdmin(ReadOnlyAdmin):
         "owner",
         "error_code",
         "error_message",
+        "asked",
         "input_text",
         "resume_text",
         "config_text",
@@ -100,6 +102,12 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="cost (USD)", ordering="cost")
     def price(self, run: Run) -> str:
         return "" if run.cost is None else f"{run.cost.normalize():f}"
+
+    @admin.display(description="asked")
+    def asked(self, run: Run) -> SafeString | str:
+        messages = run.input if isinstance(run.input, list) else []
+        said = [Said(str(message.get("type", "")), text=text_of(message.get("content"))) for message in messages]
+        return conversation(said) if said else "Nothing new: it went on from where its thread stood."
 
     @admin.display(description="input")
     def input_text(self, run: Run) -> SafeString:

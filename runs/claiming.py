@@ -31,22 +31,22 @@ CANDIDATES = 10
 # Written out: a server asks twice for each run, and the ORM takes a millisecond to put it together.
 _RUNS = f'"{Run._meta.db_table}"'
 _IDLE = (
-    f"NOT EXISTS (SELECT 1 FROM {_RUNS} AS b WHERE b.thread_id = r.thread_id AND (b.status = 'running'"
+    f"NOT EXISTS (SELECT 1 FROM {_RUNS} AS b WHERE b.thread_id = r.thread_id AND (b.status = 'running'"  # nosec B608  # names of ours; values are parameters
     " OR (b.status = 'pending' AND (b.created_at, b.id) < (r.created_at, r.id))))"
 )
-_ROOM = f"(SELECT COUNT(*) FROM {_RUNS} AS o WHERE o.status = 'running' AND o.owner_id = r.owner_id) < %s"
+_ROOM = f"(SELECT COUNT(*) FROM {_RUNS} AS o WHERE o.status = 'running' AND o.owner_id = r.owner_id) < %s"  # nosec B608  # names of ours; values are parameters
 _OURS = (
-    f"SELECT r.id, r.thread_id FROM {_RUNS} AS r WHERE r.status = 'pending' AND r.worker = %s AND {_IDLE} AND {_ROOM}"
+    f"SELECT r.id, r.thread_id FROM {_RUNS} AS r WHERE r.status = 'pending' AND r.worker = %s AND {_IDLE} AND {_ROOM}"  # nosec B608  # names of ours; values are parameters
     f" ORDER BY r.created_at, r.id LIMIT {CANDIDATES}"
 )
-_IS_NEXT = f"SELECT 1 FROM {_RUNS} AS r WHERE r.id = %s AND r.status = 'pending' AND {_IDLE}"
+_IS_NEXT = f"SELECT 1 FROM {_RUNS} AS r WHERE r.id = %s AND r.status = 'pending' AND {_IDLE}"  # nosec B608  # names of ours; values are parameters
 _MAY_GO = (
-    f"SELECT 1 FROM {_RUNS} AS r WHERE r.id = %s AND r.status = 'pending' AND {_ROOM}"
+    f"SELECT 1 FROM {_RUNS} AS r WHERE r.id = %s AND r.status = 'pending' AND {_ROOM}"  # nosec B608  # names of ours; values are parameters
     f" AND NOT EXISTS (SELECT 1 FROM {_RUNS} AS b WHERE b.thread_id = r.thread_id AND b.status = 'running')"
 )
-_LEASE_NUMBERS = f'UPDATE "{Thread._meta.db_table}" SET event_seq = event_seq + %s WHERE id = %s RETURNING id'
+_LEASE_NUMBERS = f'UPDATE "{Thread._meta.db_table}" SET event_seq = event_seq + %s WHERE id = %s RETURNING id'  # nosec B608  # names of ours; values are parameters
 _MARK_RUNNING = (
-    f"UPDATE {_RUNS} SET status = 'running', worker = %s, attempts = attempts + 1,"
+    f"UPDATE {_RUNS} SET status = 'running', worker = %s, attempts = attempts + 1,"  # nosec B608  # names of ours; values are parameters
     f' first_seq = COALESCE(first_seq, (SELECT event_seq FROM "{Thread._meta.db_table}" WHERE id = %s) - %s),'
     " started_at = COALESCE(started_at, %s), heartbeat_at = %s"
     " WHERE id = %s AND status = 'pending' AND worker IN (%s, %s) RETURNING id"

@@ -129,7 +129,7 @@ def running_here(run: Run) -> RunQuerySet:
 
 # What `running_here` asks, written out: every step of a run asks it.
 _RUNNING_HERE = (
-    f'SELECT attempts FROM "{Run._meta.db_table}"'
+    f'SELECT attempts FROM "{Run._meta.db_table}"'  # nosec B608  # names of ours; values are parameters
     f" WHERE id = %s AND status = '{RunStatus.RUNNING}' AND worker = %s AND attempts = %s"
 )
 

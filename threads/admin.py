@@ -5,14 +5,18 @@ from django.contrib import admin
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from audit.staff import AuditedDeletion
-from opengpts.admin import DeletedWhole, ReadOnlyAdmin, pretty
+from opengpts.admin import DeletedWhole, ReadOnlyAdmin, Said, conversation, pretty
 from threads.models import Checkpoint, Message, Thread
 from threads.state import messages_of_thread
+
+# Of a conversation on its thread's page.
+MESSAGES_SHOWN = 200
 
 
 @admin.register(Thread)
@@ -25,7 +29,7 @@ class ThreadAdmin(DeletedWhole, AuditedDeletion, ReadOnlyAdmin):
     search_help_text = "A thread's id or name, its user or assistant, or words of its messages."
     date_hierarchy = "created_at"
     list_select_related = ["owner", "assistant"]
-    fields = ["id", "name", "owner", "assistant", "metadata_text", "created_at", "updated_at", "conversation"]
+    fields = ["id", "name", "owner", "assistant", "metadata_text", "created_at", "updated_at", "messages_text"]
     list_per_page = 50
     show_full_result_count = False
 
@@ -50,27 +54,27 @@ class ThreadAdmin(DeletedWhole, AuditedDeletion, ReadOnlyAdmin):
         return int(thread.message_total)
 
     @admin.display(description="messages")
-    def conversation(self, thread: Thread) -> SafeString | str:
-        messages = messages_of_thread(thread)
+    def messages_text(self, thread: Thread) -> SafeString | str:
+        messages = messages_of_thread(thread, newest=MESSAGES_SHOWN)
         if not messages:
             return "No messages yet."
-        rows = format_html_join(
-            "",
-            '<li style="list-style: none; margin: 0 0 1em"><strong>{}</strong> <small>{}</small>'
-            '<div style="white-space: pre-wrap; overflow-wrap: anywhere">{}</div></li>',
-            ((message.type, message.created_at.strftime("%Y-%m-%d %H:%M:%S"), _shown(message)) for message in messages),
+        said = conversation(
+            Said(message.type, message.created_at.strftime("%Y-%m-%d %H:%M:%S"), message.content, _lines(message))
+            for message in messages
         )
-        return format_html('<ol style="margin: 0; padding: 0">{}</ol>', rows)
+        if len(messages) < MESSAGES_SHOWN:
+            return said
+        every = reverse("admin:threads_message_changelist", query={"q": str(thread.pk)})
+        return format_html('<p>The newest {} messages of <a href="{}">all</a>.</p>{}', len(messages), every, said)
 
 
-def _shown(message: Message) -> str:
-    """What a message says, for people: its text, the tools it calls, the documents it brings."""
+def _lines(message: Message) -> str:
+    """What a message says beside its text: the tools it calls, the documents it brings."""
     data = json.loads(message.data)
-    lines = [message.content] if message.content else []
-    lines += [f"calls {call['name']} {_compact(call['args'])}" for call in data.get("tool_calls") or []]
-    if not lines and isinstance(data["content"], list):
+    lines = [f"calls {call['name']} {_compact(call['args'])}" for call in data.get("tool_calls") or []]
+    if not lines and not message.content and isinstance(data["content"], list):
         lines = [_shown_block(block) for block in data["content"]]
-    return "\n".join(lines) or "(nothing)"
+    return "\n".join(lines) or ("" if message.content else "(nothing)")
 
 
 def _shown_block(block: Any) -> str:
@@ -97,7 +101,7 @@ class MessageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="message")
     def short(self, message: Message) -> str:
-        return Truncator(_shown(message)).chars(80)
+        return Truncator("\n".join(filter(None, (message.content, _lines(message))))).chars(80)
 
     @admin.display(description="data")
     def data_text(self, message: Message) -> SafeString:

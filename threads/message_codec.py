@@ -136,7 +136,7 @@ def encode_fields(kind: "type[BaseMessage]", fields: dict[str, Any]) -> EncodedM
     return EncodedMessage(
         message_id=_key(fields["id"]),
         type=_storable(fields["type"])[:_MAX_TYPE],
-        content=_text(fields["content"]),
+        content=text_of(fields["content"]),
         data=data,
         exact_type=exact_type,
         exact=exact,
@@ -278,10 +278,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return _storable(content)
-    texts = [block if isinstance(block, str) else block.get("text") for block in content]
+def text_of(content: Any) -> str:
+    """The text of a message's content, as a database takes it: of a list, that of the blocks that have one."""
+    if not isinstance(content, list):
+        return _storable(content) if isinstance(content, str) else ""
+    texts = [block.get("text") if isinstance(block, dict) else block for block in content]
     return _storable("\n".join(text for text in texts if isinstance(text, str)))
 
 

@@ -14,7 +14,7 @@ from threads.checkpoints import UnknownCheckpoint, checkpoints_of, may_name_chec
 from threads.message_codec import message_key
 from threads.models import Message, Thread
 from threads.pending import is_waiting, last_step, open_calls
-from threads.positions import Ranges, to_positions, to_ranges
+from threads.positions import Ranges, split_last, to_positions, to_ranges
 from threads.rows import messages_at, newest_first, texts_at
 from threads.statements import find_state, has_message_id
 
@@ -143,10 +143,12 @@ def read_history(*, thread: Thread, limit: int, before: str | None = None) -> li
     return entries
 
 
-def messages_of_thread(thread: Thread) -> list[Message]:
-    """The rows of the conversation as it stands, in its order; two queries."""
+def messages_of_thread(thread: Thread, *, newest: int | None = None) -> list[Message]:
+    """The rows of the conversation as it stands, in its order, or of its `newest` messages; two queries."""
     references = checkpoints_of(thread.pk).values_list("messages", flat=True).first() or {}
     ranges = conversation_of(references)
+    if newest is not None:
+        _, ranges = split_last(ranges, newest)
     if not ranges:
         return []
     rows = {row.position: row for row in messages_at(thread.pk, ranges)}

@@ -53,7 +53,7 @@ class Insert:
         fields = [field for field in meta.concrete_fields if not field.primary_key]
         self._fields = [(field.attname, _stored_as(field)) for field in fields]
         names = _names([_column(field) for field in fields])
-        self._insert = f'INSERT INTO "{meta.db_table}" ({names}) VALUES '
+        self._insert = f'INSERT INTO "{meta.db_table}" ({names}) VALUES '  # nosec B608  # names of ours; values are parameters
         self._row = f"({', '.join(['%s'] * len(fields))})"
         self._on_conflict = ""
         # PostgreSQL does not change a row twice in one statement.
@@ -61,7 +61,7 @@ class Insert:
         if unique:
             key = _names([_column(meta.get_field(name)) for name in unique])
             values = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in replace or ())
-            self._on_conflict = f" ON CONFLICT ({key}) DO {'UPDATE SET ' + values if values else 'NOTHING'}"
+            self._on_conflict = f" ON CONFLICT ({key}) DO {'UPDATE SET ' + values if values else 'NOTHING'}"  # nosec B608  # names of ours; values are parameters
 
     def of(self, rows: Sequence[Model]) -> list[Statement]:
         """The statements that insert these rows: one, for no more than BATCH."""
@@ -119,7 +119,7 @@ _WRITE_FIELDS = ["id", "checkpoint_id", "task_id", "task_path", "index", "channe
 _JSON_FIELDS = {"messages", "data", "metadata"}
 _CHECKPOINTS, _WRITES = Checkpoint._meta.db_table, CheckpointWrite._meta.db_table
 _CHECKPOINT_WITH_WRITES = (
-    f"SELECT {_names(_CHECKPOINT_FIELDS, 'c')}, {_names(_WRITE_FIELDS, 'w')}"
+    f"SELECT {_names(_CHECKPOINT_FIELDS, 'c')}, {_names(_WRITE_FIELDS, 'w')}"  # nosec B608  # names of ours; values are parameters
     f' FROM (SELECT * FROM "{_CHECKPOINTS}" WHERE thread_id = %s AND checkpoint_ns = %s {{}}) AS c'
     f' LEFT JOIN "{_WRITES}" AS w ON w.thread_id = c.thread_id AND w.checkpoint_ns = c.checkpoint_ns'
     " AND w.checkpoint_id = c.checkpoint_id"
@@ -127,7 +127,7 @@ _CHECKPOINT_WITH_WRITES = (
 _NAMED = _CHECKPOINT_WITH_WRITES.format("AND checkpoint_id = %s")
 _NEWEST = _CHECKPOINT_WITH_WRITES.format("ORDER BY checkpoint_id DESC LIMIT 1")
 _STATES = (
-    f'SELECT {_names(["checkpoint_id", "next", "messages"])} FROM "{_CHECKPOINTS}"'
+    f'SELECT {_names(["checkpoint_id", "next", "messages"])} FROM "{_CHECKPOINTS}"'  # nosec B608  # names of ours; values are parameters
     " WHERE thread_id = %s AND checkpoint_ns = ''"
 )
 
@@ -150,7 +150,7 @@ def take_positions(
     )
     # After the lock: who held it may have written just these.
     select = (
-        f'SELECT message_id, {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}"'
+        f'SELECT message_id, {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}"'  # nosec B608  # names of ours; values are parameters
         f" WHERE thread_id = %s AND message_id IN ({', '.join(['%s'] * len(message_ids))}) ORDER BY position"
     )
     statements: list[Statement] = [(update, [number, size, key])]
@@ -169,14 +169,14 @@ def correct_size(thread_id: UUID, unwritten: int) -> Statement:
 def messages_between(thread_id: UUID, spans: Ranges) -> list[MessageRow]:
     """The messages at the positions of these spans, in the order they were written."""
     within = " OR ".join(["position BETWEEN %s AND %s"] * len(spans))
-    sql = f'SELECT {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}" WHERE thread_id = %s AND ({within}) ORDER BY position'
+    sql = f'SELECT {_names(_MESSAGE_FIELDS)} FROM "{_MESSAGES}" WHERE thread_id = %s AND ({within}) ORDER BY position'  # nosec B608  # names of ours; values are parameters
     return fetch(sql, [uuid_parameter(thread_id), *(position for span in spans for position in span)])
 
 
 def has_message_id(thread_id: UUID, message_ids: Sequence[str]) -> bool:
     """Whether the thread has a row with one of these ids."""
     sql = (
-        f'SELECT 1 FROM "{_MESSAGES}" WHERE thread_id = %s'
+        f'SELECT 1 FROM "{_MESSAGES}" WHERE thread_id = %s'  # nosec B608  # names of ours; values are parameters
         f" AND message_id IN ({', '.join(['%s'] * len(message_ids))}) LIMIT 1"
     )
     return bool(fetch(sql, [uuid_parameter(thread_id), *message_ids]))

@@ -72,7 +72,7 @@ def _parsed_yaml(text: str) -> Any:
         raise ToolUnavailable(f"The OpenAPI document is no JSON, and YAML may have {MAX_YAML} characters.")
     try:
         _check_events(text)
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # nosec B506  # a SafeLoader of ours
     except (yaml.YAMLError, ValueError, RecursionError):
         # The parser's own words may repeat the text.
         raise ToolUnavailable("The OpenAPI document is neither JSON nor YAML.") from None

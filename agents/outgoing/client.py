@@ -56,7 +56,7 @@ def open_client(
         on_failure=on_failure,
     )
     # The transport has limits of its own, for the whole, and follows redirects itself.
-    return httpx.AsyncClient(
+    return httpx.AsyncClient(  # nosec B113  # the transport has limits of its own
         transport=transport,
         headers={"user-agent": _USER_AGENT, **(headers or {})},
         timeout=None,

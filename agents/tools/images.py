@@ -13,11 +13,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 FOLDER = "images"
-# How the data of each type begins, and what its files are called.
+# How the data of each type begins, by how its files are called. None that a browser would run: no SVG, no HTML.
 _TYPES = {
-    b"\xff\xd8\xff": ("jpg", "image/jpeg"),
-    b"\x89PNG\r\n\x1a\n": ("png", "image/png"),
-    b"RIFF": ("webp", "image/webp"),
+    "jpg": (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    "png": (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    "webp": (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
 }
 _NAME = re.compile(r"[0-9a-f]{32}\.(jpg|png|webp)", re.ASCII)
 
@@ -27,8 +27,8 @@ def keep_image(data: bytes, store: Callable[[str, bytes], None]) -> str | None:
 
     `store` is that of the run's context: see `agents.retrieval.RunContext`.
     """
-    ending = next((ending for start, (ending, _) in _TYPES.items() if data.startswith(start)), None)
-    if ending is None or (ending == "webp" and data[8:12] != b"WEBP"):
+    ending = next((ending for ending, (start, _) in _TYPES.items() if start.match(data)), None)
+    if ending is None:
         return None
     name = f"{secrets.token_hex(16)}.{ending}"
     store(name, data)
@@ -46,12 +46,13 @@ def delete_image(name: str) -> None:
 
 
 def read_image(name: str) -> tuple[bytes, str] | None:
-    """The image of that file name and its content type; None where there is none. Blocks."""
-    if not _NAME.fullmatch(name):
+    """The image of that file name and its content type; None where there is none, or another kind of file. Blocks."""
+    if not (known := _NAME.fullmatch(name)):
         return None
-    content_type = next(content_type for ending, content_type in _TYPES.values() if name.endswith(ending))
+    start, content_type = _TYPES[known[1]]
     try:
         with default_storage.open(f"{FOLDER}/{name}") as file:
-            return file.read(), content_type
+            data = file.read()
     except FileNotFoundError:
         return None
+    return (data, content_type) if start.match(data) else None

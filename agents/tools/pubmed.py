@@ -4,7 +4,7 @@ Limits: 3 articles; 3 requests a second as NCBI asks. `biopython` blocks; `pymed
 """
 
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element  # nosec B405  # a type; defusedxml parses
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring

@@ -14,6 +14,7 @@ from opengpts.settings.encryption import *  # noqa: F403
 from opengpts.settings.environment import BASE_DIR, env
 from opengpts.settings.identity import *  # noqa: F403
 from opengpts.settings.limits import *  # noqa: F403
+from opengpts.settings.web import *  # noqa: F403
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 
@@ -29,6 +30,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
+    "csp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -47,6 +49,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "opengpts.security_headers.PagePolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -155,8 +158,13 @@ CACHES = {"default": cache(REDIS_URL, REDIS_PREFIX)}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["username", "email"]},
+    },
 ]
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -277,7 +285,7 @@ INGEST_PROCESSES = env.int("INGEST_PROCESSES", default=2)
 # Days that entries of the audit log are kept. 0: for ever.
 AUDIT_DAYS = env.int("AUDIT_DAYS", default=365)
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},

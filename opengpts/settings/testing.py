@@ -5,7 +5,7 @@ from opengpts.settings.base import DATABASES
 from opengpts.settings.encryption import key_from
 
 DEBUG = False
-SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"
+SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"  # nosec B105  # of tests
 SECRETS_KEYS = [key_from(SECRET_KEY)]
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True

@@ -90,7 +90,7 @@ class Tail:
                 poll = POLL if self.version != version else min(poll * 1.5, POLL_WHEN_QUIET)
                 if not more:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(poll * random.uniform(0.8, 1.2)):
+                        async with asyncio.timeout(poll * random.uniform(0.8, 1.2)):  # nosec B311  # spreads polls, keeps no secret
                             await woken.wait()
 
     def _take(self, page: Page, after: int) -> bool:

@@ -23,7 +23,7 @@ BATCH = 500
 
 # As long as a job waits or is being done it is of these.
 _ALIVE = "status IN ('todo', 'doing')"
-_DELETE = f"DELETE FROM procrastinate_jobs WHERE queueing_lock = %s AND {_ALIVE} RETURNING priority"
+_DELETE = f"DELETE FROM procrastinate_jobs WHERE queueing_lock = %s AND {_ALIVE} RETURNING priority"  # nosec B608  # names of ours; values are parameters
 _DELETE_WAITING = f"""
 DELETE FROM procrastinate_jobs WHERE task_name = '{TASK}' AND status = 'todo' AND lock = ANY(%s) RETURNING id
 """
@@ -32,7 +32,7 @@ SELECT run.id FROM runs_run run
 WHERE run.status = 'pending' AND run.worker = '' AND NOT EXISTS (
     SELECT FROM procrastinate_jobs WHERE queueing_lock = run.id::text AND {_ALIVE}
 ) ORDER BY run.created_at, run.id LIMIT {BATCH}
-"""
+"""  # nosec B608  # names of ours; values are parameters
 # A run that goes on is watched by its own heartbeat. What is left of a job that somebody has taken: the run waits,
 # because who took the job never came to take the run, or never came to put the job back; or the run has ended, or is
 # gone, and who did it never came to say so.
@@ -43,7 +43,7 @@ WHERE job.task_name = '{TASK}' AND job.status = 'doing' AND run.status IS DISTIN
     SELECT FROM procrastinate_events event
     WHERE event.job_id = job.id AND event.type = 'started' AND event.at > now() - %s::interval
 ) LIMIT {BATCH}
-"""
+"""  # nosec B608  # names of ours; values are parameters
 
 
 def defer_job(run_id: uuid.UUID, thread_id: uuid.UUID, *, priority: int = 0) -> None:

@@ -26,11 +26,9 @@ logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Any]
 
-NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 STREAM_HEADERS = [
-    NOSNIFF,
     (b"Content-Type", b"text/event-stream; charset=utf-8"),
-    (b"Cache-Control", b"no-cache"),
+    (b"Cache-Control", b"no-store"),
     # Tells nginx to pass each event on at once.
     (b"X-Accel-Buffering", b"no"),
 ]
@@ -172,7 +170,7 @@ class EventStreamConsumer(AsyncHttpConsumer):
         error = as_client_error(exc)
         if error.code == "internal_error":
             logger.error("unhandled error in %s %s", self.scope["method"], self.scope["path"], exc_info=exc)
-        headers = [(b"Content-Type", b"application/json"), NOSNIFF]
+        headers = [(b"Content-Type", b"application/json")]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         if error.status == 405:
             headers.append((b"Allow", ", ".join(self.methods).encode()))

@@ -42,7 +42,7 @@ def read_numbers(thread_id: uuid.UUID) -> Numbers:
 
 # Written out: every stream asks it, and the ORM takes a millisecond to put it together.
 _NUMBERS = (
-    f'SELECT event_seq, (SELECT MIN(first_seq) FROM "{Run._meta.db_table}" AS r WHERE r.thread_id = t.id'
+    f'SELECT event_seq, (SELECT MIN(first_seq) FROM "{Run._meta.db_table}" AS r WHERE r.thread_id = t.id'  # nosec B608  # names of ours; values are parameters
     f""" AND r.status IN ({", ".join(f"'{status}'" for status in UNFINISHED)}))"""
     f' FROM "{Thread._meta.db_table}" AS t WHERE t.id = %s'
 )

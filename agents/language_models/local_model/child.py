@@ -5,7 +5,7 @@ import http.client
 import json
 import os
 import selectors
-import subprocess
+import subprocess  # nosec B404  # starts our own child
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ class Child:
         self._log = log
         with log.open("wb") as stderr:
             # A session of its own: Ctrl-C in the terminal is for the server, which then ends this in its order.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # nosec B603  # our own command, no shell
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0, start_new_session=True
             )
         assert self._process.stdin is not None

@@ -56,6 +56,8 @@ def test_whoever_knows_the_address_sees_it(settings: Settings, tmp_path: Path, d
     assert (response.status_code, response.content, response["Content-Type"]) == (200, data, content_type)
     assert response["X-Content-Type-Options"] == "nosniff"
     assert "immutable" in response["Cache-Control"]
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox; frame-ancestors 'none'"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg onload=alert(1)>", b"RIFF\x00\x00\x00\x00WAVE"])
@@ -72,3 +74,17 @@ def test_other_names_lead_nowhere(settings: Settings, tmp_path: Path, name: str)
     response = APIClient(None)("GET", f"/media/images/{name}")
     assert response.status_code == 404
     assert response.json()["detail"] in ("Image not found", "Not Found")
+
+
+@pytest.mark.parametrize(
+    "data", [b"<svg onload=alert(1)>", b"<script>alert(1)</script>", b"", b"RIFF\x00\x00\x00\x00WAVE"]
+)
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_a_file_that_is_no_image_is_not_served(settings: Settings, tmp_path: Path, data: bytes, ending: str) -> None:
+    """However it came to be among the images."""
+    settings.MEDIA_ROOT = tmp_path
+    name = f"{'0' * 32}.{ending}"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / name).write_bytes(data)
+    assert read_image(name) is None
+    assert APIClient(None)("GET", f"/media/images/{name}").status_code == 404

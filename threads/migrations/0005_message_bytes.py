@@ -14,7 +14,7 @@ def count(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('threads', '0003_writes_of_runs'),
+        ('threads', '0004_images'),
     ]
 
     operations = [
