@@ -85,7 +85,7 @@ check: dev embeddings ## Lint, types, import rules, migrations, deployment setti
 	$(MANAGE) check --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=opengpts.settings.production ALLOWED_HOSTS=opengpts.example \
 		SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))')" \
-		HSTS_INCLUDE_SUBDOMAINS=true HSTS_PRELOAD=true TRUST_COOKIES=true DATA_DIR="$$(mktemp -d)" \
+		HSTS_INCLUDE_SUBDOMAINS=true HSTS_PRELOAD=true AUTH_TYPE=local DATA_DIR="$$(mktemp -d)" \
 		$(MANAGE) check --deploy --fail-level WARNING
 	@$(MAKE) --no-print-directory test
 

@@ -31,7 +31,7 @@ from knowledge.schemas import (
 from knowledge.uploads import complaints_about, read_upload, require_files
 from knowledge.worker import worker
 from opengpts.api import OK
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from opengpts.cross_site import refuse_cross_site
 from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
@@ -72,6 +72,7 @@ class DocumentViewSet(GenericViewSet[Document]):
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {"retrieve": Scope.READ, "destroy": Scope.MANAGE}
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(DocumentSerializer(find(Document.objects.owned_by(requester(request)), pk, what=WHAT)).data)
@@ -86,6 +87,7 @@ class _NamespaceViewSet(GenericViewSet[Document]):
 
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
+    needs: Needs = {"list": Scope.READ, "create": Scope.MANAGE}
 
     def namespace(self, user: User, pk: str) -> Namespace:
         """Raises `NotFound`."""
@@ -144,6 +146,7 @@ class IngestViewSet(GenericViewSet[Document]):
 
     queryset = Document.objects.none()
     pagination_class = None
+    needs: Needs = {"create": Scope.MANAGE}
 
     @extend_schema(
         tags=["documents"],

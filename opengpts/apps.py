@@ -1,5 +1,11 @@
 from django.apps import AppConfig
 
+from opengpts.identity_checks import refuse_unsafe_identity
+
 
 class OpenGPTsConfig(AppConfig):
     name = "opengpts"
+
+    def ready(self) -> None:
+        """Refuse to start, whatever settings module it is with, where people could not be told apart."""
+        refuse_unsafe_identity()

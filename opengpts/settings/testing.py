@@ -6,6 +6,8 @@ from opengpts.settings.base import DATABASES
 DEBUG = False
 SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"
 ALLOWED_HOSTS = ["*"]
+TRUST_COOKIES = True
+AUTH_DEFAULT_USER = "static-default-user-id"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
