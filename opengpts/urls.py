@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from opengpts import error_responses, health
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("accounts.api.urls")),
     path("", include("assistants.urls")),
     path("", include("threads.urls")),
     path("", include("knowledge.urls")),
