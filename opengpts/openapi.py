@@ -69,7 +69,6 @@ class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
     """How the document says that requests are identified: in one of these ways."""
 
     target_class = "opengpts.auth.Identity"
-    match_subclasses = True
 
     @property
     def name(self) -> list[str]:  # type: ignore[override]
@@ -79,9 +78,7 @@ class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
         return list(self._schemes().values())
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        # Without any, where it is open to everybody.
-        nobody: list[dict[str, list[Any]]] = [{}] if type(self.target).__name__ == "IdentityIfAny" else []
-        return [*nobody, *({name: []} for name in self._schemes())]
+        return [{name: []} for name in self._schemes()]
 
     def _schemes(self) -> dict[str, dict[str, str]]:
         bearer = {"type": "http", "scheme": "bearer", "description": _BEARERS[settings.AUTH_TYPE]}
@@ -92,3 +89,16 @@ class IdentityScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
         description = f"Who you say you are, which is believed. Without it {default}."
         cookie = {"type": "apiKey", "in": "cookie", "name": settings.AUTH_COOKIE, "description": description}
         return {"cookie": cookie, **schemes}
+
+
+class IdentityIfAnyScheme(IdentityScheme):
+    """The same where it is open to everybody. The ways are defined by those that ask for one."""
+
+    target_class = "opengpts.auth.IdentityIfAny"
+    name: list[str] = []  # type: ignore[assignment]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        return []
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        return [{}, *super().get_security_requirement(auto_schema)]
