@@ -90,7 +90,7 @@ check: dev embeddings ## Lint, types, import rules, bandit, migrations, deployme
 	DJANGO_SETTINGS_MODULE=opengpts.settings.production ALLOWED_HOSTS=opengpts.example \
 		SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))')" \
 		SECRETS_KEYS="$$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')" \
-		HSTS_INCLUDE_SUBDOMAINS=true HSTS_PRELOAD=true TRUST_COOKIES=true DATA_DIR="$$(mktemp -d)" \
+		HSTS_INCLUDE_SUBDOMAINS=true HSTS_PRELOAD=true AUTH_TYPE=local DATA_DIR="$$(mktemp -d)" \
 		$(MANAGE) check --deploy --fail-level WARNING
 	@$(MAKE) --no-print-directory test
 

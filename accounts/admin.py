@@ -1,14 +1,26 @@
-from django.contrib import admin
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm, ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.models import User
+from accounts.keys import create_api_key, revoke_api_key
+from accounts.logins import end_all_logins
+from accounts.models import APIKey, User
 from audit.staff import Audited
 from opengpts.admin import DeletedWhole
+
+# Where a request keeps the key that it has made.
+NEW_KEY = "opengpts.new_api_key"
 
 
 @admin.register(User)
@@ -20,6 +32,7 @@ class APIUserAdmin(DeletedWhole, Audited, UserAdmin):
     search_fields = ["username", "email"]
     ordering = ["-date_joined"]
     date_hierarchy = "date_joined"
+    actions = ["end_logins"]
     fieldsets = [
         (None, {"fields": ["username", "password", "email"]}),
         ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
@@ -36,6 +49,12 @@ class APIUserAdmin(DeletedWhole, Audited, UserAdmin):
     def kind(self, user: User) -> str:
         return "API identity" if user.is_api_identity else "staff" if user.is_staff else "user"
 
+    @admin.action(description="End all logins: tokens and sessions", permissions=["change"])
+    def end_logins(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        for user in users:
+            end_all_logins(user=user)
+        self.message_user(request, f"The logins of {len(users)} users were ended.", messages.SUCCESS)
+
 
 admin.site.unregister(Group)
 
@@ -43,3 +62,88 @@ admin.site.unregister(Group)
 @admin.register(Group)
 class AuditedGroupAdmin(Audited, GroupAdmin):
     """Groups: what staff may do. What is changed here is written down."""
+
+
+class APIKeyForm(ModelForm):
+    """A new key of any user's."""
+
+    class Meta:
+        model = APIKey
+        fields = ["owner", "name", "can_read", "can_run", "can_manage", "expires_at"]
+        help_texts = {
+            "can_read": "Look at things, and watch streams.",
+            "can_run": "Make threads, add messages, start and cancel runs.",
+            "can_manage": "Change assistants, documents and schedules, and delete.",
+            "expires_at": "Empty: never.",
+        }
+
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise ValidationError("This is over already.")
+        return expires_at
+
+
+@admin.register(APIKey)
+class APIKeyAdmin(admin.ModelAdmin):
+    """What programs act with for users. A key is shown once, when it is made; then it can only be revoked."""
+
+    form = APIKeyForm
+    list_display = ["name", "owner", "prefix", "may", "state", "created_at", "expires_at", "last_used_at"]
+    list_filter = [
+        ("revoked_at", admin.EmptyFieldListFilter),
+        "can_read",
+        "can_run",
+        "can_manage",
+        "expires_at",
+        "last_used_at",
+        "created_at",
+    ]
+    search_fields = ["name", "prefix", "owner__username"]
+    list_select_related = ["owner"]
+    autocomplete_fields = ["owner"]
+    date_hierarchy = "created_at"
+    actions = ["revoke"]
+    list_per_page = 50
+
+    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
+        fields = list(APIKeyForm.Meta.fields)
+        return fields if obj is None else [*fields, "prefix", "id", "created_at", "last_used_at", "revoked_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
+        return [] if obj is None else self.get_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: APIKey, form: Any, change: bool) -> None:
+        """By the service, which alone knows the key. Nothing of one that is there can be changed."""
+        if not change:
+            made, token = create_api_key(owner=obj.owner, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at)
+            obj.pk, obj.prefix = made.pk, made.prefix
+            # For the page that comes next.
+            request.META[NEW_KEY] = token
+
+    def response_add(self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None) -> HttpResponse:
+        """A page that shows the key. It is in no message: those are kept in cookies until they are shown."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "The new API key",
+            "opts": self.opts,
+            "key": obj,
+            "token": request.META.pop(NEW_KEY),
+        }
+        page = TemplateResponse(request, "admin/accounts/apikey/made.html", context)
+        page["Cache-Control"] = "no-store"
+        return page
+
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
+        for key in keys.select_related("owner"):
+            revoke_api_key(owner=key.owner, key_id=key.pk)
+        self.message_user(request, f"{len(keys)} API keys were revoked.", messages.SUCCESS)
+
+    @admin.display(description="scopes")
+    def may(self, key: APIKey) -> str:
+        return ", ".join(sorted(key.scopes))
+
+    @admin.display(description="state")
+    def state(self, key: APIKey) -> str:
+        return "revoked" if key.revoked_at else "expired" if key.is_expired(timezone.now()) else "in use"

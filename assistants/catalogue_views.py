@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from agents.language_models.catalogue import ModelStatus, available_models
 from agents.tools.catalogue import ToolStatus, available_tools
+from opengpts.auth import Scope, needing
 
 
 def _price(of: str) -> serializers.DecimalField:
@@ -56,6 +57,7 @@ class ToolSerializer(serializers.Serializer[ToolStatus]):
     config_schema = serializers.DictField()
 
 
+@needing(Scope.READ)
 @extend_schema(
     tags=["catalogue"],
     summary="The models there are, and whether each can run here",
@@ -67,6 +69,7 @@ def list_models(request: Request) -> Response:
     return Response([ModelSerializer(model).data for model in available_models()])
 
 
+@needing(Scope.READ)
 @extend_schema(
     tags=["catalogue"],
     summary="The tools there are, and whether each can be used here",

@@ -46,5 +46,6 @@ class AssistantSerializer(serializers.ModelSerializer[Assistant]):
 
     @extend_schema_field(serializers.DictField())
     def get_config(self, assistant: Assistant) -> Any:
-        reader: User = self.context["request"].user
-        return assistant.config if assistant.owner_id == reader.pk else without_secrets(assistant.config)
+        reader: User | None = self.context["request"].user
+        is_owner = reader is not None and assistant.owner_id == reader.pk
+        return assistant.config if is_owner else without_secrets(assistant.config)

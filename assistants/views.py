@@ -15,7 +15,7 @@ from assistants.models import Assistant
 from assistants.schemas import AssistantBody, AssistantSerializer
 from assistants.services import create_assistant, delete_assistant, put_assistant
 from opengpts.api import OK, read_body
-from opengpts.auth import requester
+from opengpts.auth import ANY_KEY, IdentityIfAny, Needs, Scope, requester
 from opengpts.lookup import find, parse_id
 from opengpts.openapi import GONE, INVALID, NOT_FOUND
 
@@ -25,7 +25,7 @@ WHAT = "Assistant"
 @extend_schema(tags=["assistants"])
 @extend_schema_view(
     list=extend_schema(summary="Your assistants, newest first"),
-    public=extend_schema(summary="The public assistants, newest first"),
+    public=extend_schema(summary="The public assistants, newest first; open to everybody"),
     retrieve=extend_schema(summary="One assistant", responses={200: AssistantSerializer, 404: NOT_FOUND}),
     create=extend_schema(
         summary="Create an assistant", request=AssistantBody, responses={200: AssistantSerializer, 422: INVALID}
@@ -46,11 +46,21 @@ class AssistantViewSet(GenericViewSet[Assistant]):
     queryset = Assistant.objects.none()
     serializer_class = AssistantSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {
+        "list": Scope.READ,
+        "public": ANY_KEY,
+        "retrieve": Scope.READ,
+        "create": Scope.MANAGE,
+        "update": Scope.MANAGE,
+        "destroy": Scope.MANAGE,
+        "graph": Scope.READ,
+    }
 
     def list(self, request: Request) -> Response:
         return self._page(Assistant.objects.owned_by(requester(request)))
 
-    @action(detail=False)
+    # As in OpenGPTs. Who it is matters for what is shown of their own.
+    @action(detail=False, authentication_classes=[IdentityIfAny], permission_classes=[])
     def public(self, request: Request) -> Response:
         return self._page(Assistant.objects.public())
 

@@ -31,7 +31,7 @@ from knowledge.schemas import (
 from knowledge.uploads import complaints_about, read_upload, require_files
 from knowledge.worker import worker
 from opengpts.api import OK
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from opengpts.errors import Invalid, NotFound, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find, parse_id
@@ -72,6 +72,7 @@ class DocumentViewSet(GenericViewSet[Document]):
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {"retrieve": Scope.READ, "destroy": Scope.MANAGE}
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(DocumentSerializer(find(Document.objects.owned_by(requester(request)), pk, what=WHAT)).data)
@@ -87,6 +88,7 @@ class _NamespaceViewSet(GenericViewSet[Document]):
     throttle_scope = UPLOADS
     queryset = Document.objects.none()
     serializer_class = DocumentSerializer
+    needs: Needs = {"list": Scope.READ, "create": Scope.MANAGE}
 
     def namespace(self, user: User, pk: str) -> Namespace:
         """Raises `NotFound`."""
@@ -145,6 +147,7 @@ class IngestViewSet(GenericViewSet[Document]):
     throttle_scope = UPLOADS
     queryset = Document.objects.none()
     pagination_class = None
+    needs: Needs = {"create": Scope.MANAGE}
 
     @extend_schema(
         tags=["documents"],

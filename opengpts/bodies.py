@@ -22,14 +22,15 @@ MAX_VALUES = 100_000
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
+    """For pydantic: text that every database can store."""
     if "\x00" in text:
         raise PydanticCustomError("string_nul", "String should not contain NUL")
     return text
 
 
 # A name that people give things: any text that every database can store in a short column.
-Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(_without_nul)]
+Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(without_nul)]
 
 
 def parse_body(model: type[Model], raw: bytes, content_type: str | None) -> Model:

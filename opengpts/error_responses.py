@@ -13,7 +13,15 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from opengpts.client_address import address_of_request
-from opengpts.errors import INTERNAL_ERROR, NotFound, OpenGPTsError, RateLimited, TooLarge
+from opengpts.errors import (
+    INTERNAL_ERROR,
+    NotFound,
+    NotIdentified,
+    OpenGPTsError,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+)
 from opengpts.throttling import throttle_address
 
 logger = logging.getLogger(__name__)
@@ -48,7 +56,7 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     """DRF's `EXCEPTION_HANDLER`: every error of the API, as `{"detail": …}` with its status."""
     error = as_client_error(exc)
     request = context.get("request")
-    if error.code == "unauthenticated" and request is not None:
+    if isinstance(error, Unauthenticated | NotIdentified) and request is not None:
         error = _counted(error, request._request)
     if error.code == "internal_error":
         logger.error(

@@ -29,6 +29,7 @@ STATUS_OF_CODE = {
     "tool_failed": 502,
     "outgoing_failed": 502,
     "embedding_failed": 502,
+    "identity_unavailable": 503,
     "model_unavailable": 503,
     "embedding_unavailable": 503,
     "tool_unavailable": 503,
@@ -98,7 +99,41 @@ class BadRequest(OpenGPTsError):
 
 
 class Unauthenticated(OpenGPTsError):
+    """Nothing says who is asking; or what does is `refused`, so that another login is needed (RFC 6750, section 3)."""
+
     code = "unauthenticated"
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self.refused else "Bearer"}
+
+
+class NotIdentified(OpenGPTsError):
+    """Nothing says who is asking, where OpenGPTs answers that with 403."""
+
+    code = "permission_denied"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class IdentityUnavailable(OpenGPTsError):
+    """Who is asking cannot be found out now. `retry_after` is in seconds."""
+
+    code = "identity_unavailable"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
 
 
 class NotFound(OpenGPTsError):
@@ -114,7 +149,17 @@ class TooLarge(OpenGPTsError):
 
 
 class Forbidden(OpenGPTsError):
+    """Whoever is asking may not do this. `bearer` is what another token would need (RFC 6750, section 3)."""
+
     code = "permission_denied"
+
+    def __init__(self, message: str, *, bearer: str = "") -> None:
+        super().__init__(message)
+        self.bearer = bearer
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": f"Bearer {self.bearer}"} if self.bearer else {}
 
 
 class RateLimited(OpenGPTsError):

@@ -24,10 +24,10 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import User
-from opengpts.auth import identify_scope
+from opengpts.auth import PEOPLE, Need, identify_scope
 from opengpts.client_address import address_of_request, address_of_scope
 from opengpts.cross_site import SAFE_METHODS
-from opengpts.errors import RateLimited, Unauthenticated
+from opengpts.errors import NotIdentified, RateLimited, Unauthenticated
 from opengpts.outage import Outage
 from opengpts.settings.environment import Rate
 
@@ -68,11 +68,11 @@ class Throttle(BaseThrottle):
         return True
 
 
-def admit(scope: Mapping[str, Any]) -> User:
-    """Who opens an ASGI connection, which is counted. Raises as `identify_scope`, and `RateLimited`."""
+def admit(scope: Mapping[str, Any], *, needs: Need = PEOPLE) -> User:
+    """Who opens an ASGI connection, which is counted. As `identify_scope`, and raises `RateLimited`."""
     try:
-        user = identify_scope(scope)
-    except Unauthenticated:
+        user = identify_scope(scope, needs=needs)
+    except (Unauthenticated, NotIdentified):
         throttle_address(address_of_scope(scope))
         raise
     throttle_user(user)

@@ -14,6 +14,7 @@ docs = csp_update({"img-src": ["data:"]})(
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("accounts.api.urls")),
     path("", include("assistants.urls")),
     path("", include("threads.urls")),
     path("", include("knowledge.urls")),

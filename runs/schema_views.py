@@ -7,10 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents import schemas
+from opengpts.auth import Scope, needing
 
 JSON_SCHEMA = {200: OpenApiTypes.OBJECT}
 
 
+@needing(Scope.READ)
 @extend_schema(tags=["runs"], summary="The JSON schema of an assistant's config", responses=JSON_SCHEMA)
 @api_view(["GET"])
 def config_schema(request: Request) -> Response:
@@ -18,6 +20,7 @@ def config_schema(request: Request) -> Response:
     return Response(schemas.config_schema())
 
 
+@needing(Scope.READ)
 @extend_schema(tags=["runs"], summary="The JSON schema of a run's input", responses=JSON_SCHEMA)
 @api_view(["GET"])
 def input_schema(request: Request) -> Response:
@@ -25,6 +28,7 @@ def input_schema(request: Request) -> Response:
     return Response(schemas.input_schema())
 
 
+@needing(Scope.READ)
 @extend_schema(tags=["runs"], summary="The JSON schema of what a run comes to", responses=JSON_SCHEMA)
 @api_view(["GET"])
 def output_schema(request: Request) -> Response:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from opengpts.api import OK, read_body, read_number
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from opengpts.errors import Invalid, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find
@@ -62,6 +62,15 @@ class RunViewSet(GenericViewSet[Run]):
     queryset = Run.objects.none()
     serializer_class = RunSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {
+        "retrieve": Scope.READ,
+        "create": Scope.RUN,
+        "destroy": Scope.MANAGE,
+        "cancel": Scope.RUN,
+        "wait": Scope.READ,
+        "stream": Scope.RUN,
+        "watch": Scope.READ,
+    }
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(RunSerializer(self._find(request, pk)).data)
@@ -155,6 +164,7 @@ class ThreadRunsView(GenericAPIView[Run]):
 
     queryset = Run.objects.none()
     serializer_class = RunSerializer
+    needs: Needs = {"get": Scope.READ}
 
     @extend_schema(summary="The runs of a thread, newest first", responses={200: RunSerializer(many=True)})
     def get(self, request: Request, thread_id: str, **kwargs: Any) -> Response:
@@ -169,6 +179,7 @@ class CancelThreadRunView(GenericAPIView[Run]):
 
     queryset = Run.objects.none()
     serializer_class = RunSerializer
+    needs: Needs = {"post": Scope.RUN}
 
     @extend_schema(
         summary="Cancel a run of a thread",

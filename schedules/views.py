@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from opengpts.api import OK, read_body
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from opengpts.lookup import find, parse_id
 from opengpts.openapi import BAD_REQUEST, CONFLICT, GONE, INVALID, NOT_FOUND
 from schedules.models import Schedule
@@ -42,6 +42,13 @@ class ScheduleViewSet(GenericViewSet[Schedule]):
     queryset = Schedule.objects.none()
     serializer_class = ScheduleSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {
+        "list": Scope.READ,
+        "retrieve": Scope.READ,
+        "create": Scope.MANAGE,
+        "update": Scope.MANAGE,
+        "destroy": Scope.MANAGE,
+    }
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(Schedule.objects.owned_by(requester(request)).select_related("owner"))

@@ -11,7 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from agents.config import assistant_type
 from opengpts.api import OK, PAGE_SCHEMAS, TOTAL_HEADER, read_body, read_number, read_page
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from opengpts.errors import BadRequest, Invalid, NotFound
 from opengpts.lookup import find, parse_id
 from opengpts.openapi import BAD_REQUEST, GONE, INVALID, LIMITED, NOT_FOUND
@@ -54,6 +54,17 @@ class ThreadViewSet(GenericViewSet[Thread]):
     queryset = Thread.objects.none()
     serializer_class = ThreadSerializer
     lookup_value_regex = "[^/]+"
+    needs: Needs = {
+        "list": Scope.READ,
+        "retrieve": Scope.READ,
+        "create": Scope.RUN,
+        "update": Scope.RUN,
+        "destroy": Scope.MANAGE,
+        "state": Scope.READ,
+        "append_state": Scope.RUN,
+        "history": Scope.READ,
+        "branches": Scope.READ,
+    }
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(Thread.objects.owned_by(requester(request)).select_related("owner"))

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "opengpts",
@@ -179,7 +180,7 @@ MEDIA_URL = "media/"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["opengpts.auth.Identity"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["opengpts.auth.MayAsk"],
     "DEFAULT_THROTTLE_CLASSES": ["opengpts.throttling.Throttle"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "opengpts.negotiation.AlwaysJSON",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -194,7 +195,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "OpenGPTs on Django",
     "DESCRIPTION": (
         "Define assistants, talk to them in threads, watch their runs stream. What is tried out on this page is asked "
-        "as the default user: a page cannot send a cookie of its choice."
+        "as whoever has logged in to the admin, or by a token under Authorize: a page cannot send a cookie of its "
+        "choice."
     ),
     "VERSION": VERSION,
     # 3.1 is the first that has a word for null.

@@ -1,7 +1,7 @@
 """One machine, one user who trusts every client: what `make run` starts."""
 
 from opengpts.settings.base import *  # noqa: F403
-from opengpts.settings.base import DATA_DIR
+from opengpts.settings.base import AUTH_TYPE, DATA_DIR
 from opengpts.settings.encryption import SECRETS_KEYS, key_from
 from opengpts.settings.environment import env
 
@@ -12,6 +12,9 @@ SECRET_KEY = env.str("SECRET_KEY", default="development-only-secret-key-that-sig
 SECRETS_KEYS = [*SECRETS_KEYS, key_from(SECRET_KEY)]
 # By these names only, or a page of the web could reach the server under a name of its own (DNS rebinding).
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Whoever can reach this machine is its user. Without the cookie they are all the same one.
+TRUST_COOKIES = env.bool("TRUST_COOKIES", default=True)
+AUTH_DEFAULT_USER = "static-default-user-id" if AUTH_TYPE == "cookie" else None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 

@@ -19,6 +19,8 @@ INGEST_MAX_FILE_BYTES = env.int("INGEST_MAX_FILE_BYTES", default=50 * 1024 * 102
 RUNS_AT_ONCE_PER_USER = env.int("RUNS_AT_ONCE_PER_USER", default=32)
 RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)
 RUNS_QUEUED = env.int("RUNS_QUEUED", default=5000)
+# API keys that a user may have in use.
+API_KEYS_PER_USER = env.int("API_KEYS_PER_USER", default=50)
 # Schedules that a user may have. Staff may give them more.
 SCHEDULES_PER_USER = env.int("SCHEDULES_PER_USER", default=50)
 

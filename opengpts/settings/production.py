@@ -3,7 +3,7 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from opengpts.settings.base import *  # noqa: F403
-from opengpts.settings.base import AUTH_TYPE, DATA_DIR
+from opengpts.settings.base import DATA_DIR
 from opengpts.settings.encryption import SECRETS_KEYS
 from opengpts.settings.environment import env
 
@@ -20,14 +20,6 @@ if not SECRETS_KEYS:
     )
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("Set ALLOWED_HOSTS to the names this server answers to, separated by commas.")
-if AUTH_TYPE == "cookie" and not env.bool("TRUST_COOKIES", default=False):
-    raise ImproperlyConfigured(
-        "AUTH_TYPE=cookie believes whoever a client says it is. Set TRUST_COOKIES=true only where something in "
-        "front of this server sets the cookie and lets no client choose it."
-    )
-
-# Without the cookie, nobody.
-AUTH_DEFAULT_USER = None
 
 # Filled by `manage.py collectstatic`.
 STATIC_ROOT = DATA_DIR / "static"

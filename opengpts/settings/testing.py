@@ -8,6 +8,8 @@ DEBUG = False
 SECRET_KEY = "testing-only-secret-key-that-signs-nothing-of-worth"  # nosec B105  # of tests
 SECRETS_KEYS = [key_from(SECRET_KEY)]
 ALLOWED_HOSTS = ["*"]
+TRUST_COOKIES = True
+AUTH_DEFAULT_USER = "static-default-user-id"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 # Tests ask faster than people. Those of the throttles set them.

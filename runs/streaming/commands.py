@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from accounts.models import User
 from agents.config import assistant_type
+from opengpts.auth import ANY_KEY, PEOPLE, Need, Scope
 from opengpts.bodies import complaints
 from opengpts.error_responses import as_client_error
 from opengpts.errors import Conflict, NotFound, OpenGPTsError
@@ -303,3 +304,21 @@ HANDLERS: dict[str, tuple[type[BaseModel], Callable[[User, uuid.UUID, Any], dict
     "state.fork": (StateFork, _state_fork),
     "agent.getTree": (AgentGetTree, _agent_tree),
 }
+# What each needs of an API key. One that does not stand here is for people.
+NEEDS: dict[str, Need] = {
+    "run.start": Scope.RUN,
+    "run.cancel": Scope.RUN,
+    "input.respond": Scope.RUN,
+    "input.inject": Scope.RUN,
+    "state.get": Scope.READ,
+    "state.listCheckpoints": Scope.READ,
+    "state.fork": Scope.RUN,
+    "agent.getTree": Scope.READ,
+    **dict.fromkeys(SUBSCRIPTIONS, Scope.READ),
+}
+
+
+def need_of(command: Command) -> Need:
+    """What a command needs of an API key. That there is no such command, any may be told."""
+    known = command.method in HANDLERS or command.method in SUBSCRIPTIONS
+    return NEEDS.get(command.method, PEOPLE) if known else ANY_KEY

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 
 from accounts.models import User
-from opengpts.auth import check_still
+from opengpts.auth import PEOPLE, Need, check_still
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
 from opengpts.errors import OpenGPTsError
@@ -46,6 +46,8 @@ class EventStreamConsumer(AsyncHttpConsumer):
 
     # The methods that are answered.
     methods: tuple[str, ...]
+    # What it needs of an API key.
+    needs: Need = PEOPLE
 
     async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
         """Check the request and return the stream. What is raised here becomes the response instead.
@@ -120,7 +122,7 @@ class EventStreamConsumer(AsyncHttpConsumer):
             if self._user is None:
                 continue
             try:
-                await in_database_thread(check_still, self._user, self.scope)
+                await in_database_thread(check_still, self._user, self.scope, needs=self.needs)
             except DatabaseFailed as exc:
                 logger.warning("whose stream of %s this is cannot be asked now: %s", self.scope["path"], exc)
             except OpenGPTsError as exc:
@@ -158,7 +160,7 @@ class EventStreamConsumer(AsyncHttpConsumer):
 
         For `open`, which must call it before it does anything, on a database thread.
         """
-        self._user = user = admit(self.scope)
+        self._user = user = admit(self.scope, needs=self.needs)
         self._place.take(user)
         return user
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from accounts.models import User
+from opengpts.auth import Scope
 from opengpts.bodies import parse_body
 from opengpts.db import in_database_thread
 from opengpts.errors import Invalid, OpenGPTsError
@@ -24,6 +25,7 @@ class RunStreamConsumer(EventStreamConsumer):
     """`POST /runs/stream`: start a run and watch it."""
 
     methods = ("POST",)
+    needs = Scope.RUN
 
     async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
         self._owner, request = await in_database_thread(self._read, body)
@@ -49,6 +51,7 @@ class RunAgainConsumer(EventStreamConsumer):
     """`GET /runs/{id}/stream`: watch a run that somebody started, from its beginning or from `Last-Event-ID` on."""
 
     methods = ("GET",)
+    needs = Scope.READ
 
     async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
         seen = self.header(b"last-event-id")

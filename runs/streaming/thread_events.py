@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import User
+from opengpts.auth import Scope
 from opengpts.bodies import parse_body
 from opengpts.db import in_database_thread
 from opengpts.errors import OpenGPTsError
@@ -28,6 +29,7 @@ class ThreadEventsConsumer(EventStreamConsumer):
     """One connection is one subscription: it ends when the client leaves, and never because a run has."""
 
     methods = ("POST",)
+    needs = Scope.READ
 
     async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
         owner, thread, request = await in_database_thread(self._check, body)

@@ -9,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from opengpts.auth import requester
+from opengpts.auth import ANY_KEY, Needs, Scope, identified, requester, require
 from opengpts.bodies import decode_body
-from opengpts.errors import OpenGPTsError
+from opengpts.errors import Forbidden, OpenGPTsError
 from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND
-from runs.streaming.commands import CommandFailed, failure, perform, read_command
+from runs.streaming.commands import Command, CommandFailed, failure, need_of, perform, read_command
 from runs.streaming.subscriptions import SubscribeBody
 from runs.views import NO_STREAMS
 
@@ -40,6 +40,9 @@ class CommandBody(BaseModel):
 class CommandView(APIView):
     """Commands about a thread and its runs."""
 
+    # Each command has a need of its own.
+    needs: Needs = {"post": ANY_KEY}
+
     @extend_schema(
         tags=["streams"],
         summary="Send a command of the Agent Streaming Protocol",
@@ -52,6 +55,7 @@ class CommandView(APIView):
         try:
             command = read_command(decode_body(request._request.body, request.META.get("CONTENT_TYPE")))
             command_id = command.id
+            _check(request, command)
             return Response(perform(requester(request), thread_id, command))
         except CommandFailed as failed:
             headers = failed.error.headers if failed.error else {}
@@ -62,6 +66,8 @@ class CommandView(APIView):
 
 class ThreadEventsView(APIView):
     """Here for the documentation, and for servers without ASGI: see `ThreadEventsConsumer`."""
+
+    needs: Needs = {"post": Scope.READ}
 
     @extend_schema(
         tags=["streams"],
@@ -79,9 +85,17 @@ class ThreadEventsView(APIView):
         raise OpenGPTsError(NO_STREAMS, code="not_supported")
 
 
+def _check(request: Request, command: Command) -> None:
+    """Raises `CommandFailed` where an API key is not made for a command."""
+    try:
+        require(identified(request), need_of(command))
+    except Forbidden as exc:
+        raise CommandFailed(exc.code, exc.message, exc) from exc
+
+
 def _status(failed: CommandFailed, command_id: int | None) -> int:
     if command_id is None:
         return 400
     if failed.code == "permission_denied":
-        return 404
+        return failed.error.status if failed.error else 404
     return failed.error.status if failed.error and failed.error.status in HTTP_STATUSES else 200

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 
 from accounts.models import User
-from opengpts.auth import BEARER, check_still
+from opengpts.auth import ANY_KEY, BEARER, Need, check_still
 from opengpts.bodies import decode_json
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
@@ -29,6 +29,7 @@ from runs.streaming.commands import (
     Command,
     CommandFailed,
     failure,
+    need_of,
     own_thread,
     perform,
     read_command,
@@ -121,7 +122,8 @@ class ThreadSocket(AsyncWebsocketConsumer):
 
     def _identify(self) -> User:
         """Who is there, if this thread may be theirs. Raises what is wrong with that, or that they have too many."""
-        user = admit(self.scope)
+        # What it is good for is seen with each command.
+        user = admit(self.scope, needs=ANY_KEY)
         self._check_thread(user)
         self._place.take(user)
         return user
@@ -138,20 +140,20 @@ class ThreadSocket(AsyncWebsocketConsumer):
                 self._to_cancel.append(response["result"]["run_id"])
             await self._send_frames([json.dumps(response, ensure_ascii=False)])
             return
-        await in_database_thread(self._check)
+        await in_database_thread(self._check, command)
         result = await self._manage(command)
         await self._send_frames([json.dumps({"type": "success", "id": command.id, "result": result})])
 
     def _perform(self, command: Command) -> dict[str, Any]:
-        return perform(self._asker(), str(self._thread_id), command)
+        return perform(self._asker(need_of(command)), str(self._thread_id), command)
 
-    def _check(self) -> None:
-        own_thread(self._asker(), self._thread_id)
+    def _check(self, command: Command) -> None:
+        own_thread(self._asker(need_of(command)), self._thread_id)
 
-    def _asker(self) -> User:
+    def _asker(self, needs: Need) -> User:
         """Who is there, asked again with each command, which is counted as a request. Raises `CommandFailed`."""
         try:
-            check_still(self._user, self.scope)
+            check_still(self._user, self.scope, needs=needs)
             throttle_user(self._user)
         except RateLimited as exc:
             raise CommandFailed(exc.code, exc.message) from exc
@@ -161,7 +163,7 @@ class ThreadSocket(AsyncWebsocketConsumer):
 
     def _check_place(self) -> None:
         """Raises what has come to an end: who is there, or whose the thread was."""
-        check_still(self._user, self.scope)
+        check_still(self._user, self.scope, needs=ANY_KEY)
         self._check_thread(self._user)
 
     async def _manage(self, command: Command) -> dict[str, Any]:

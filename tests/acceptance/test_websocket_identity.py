@@ -30,8 +30,11 @@ SETTINGS = {
 PEOPLE = """
 import json
 from django.test import Client
-from rest_framework_simplejwt.tokens import AccessToken
+from datetime import timedelta
+from django.utils import timezone
+from accounts.keys import create_api_key
 from accounts.models import User
+from accounts.scopes import Scope
 staff = User.objects.create_superuser("staff", password="a-password")
 client = Client()
 client.force_login(staff)
@@ -42,13 +45,13 @@ carol.save()
 client.cookies.clear()
 client.force_login(staff)
 leaving = client.cookies["sessionid"].value
-expired = AccessToken.for_user(carol)
-expired.set_exp(lifetime=-expired.lifetime)
+def key(ends):
+    return create_api_key(owner=carol, name="k", scopes=list(Scope), expires_at=ends)[1]
 print(json.dumps({
     "session": session,
     "leaving": leaving,
-    "token": str(AccessToken.for_user(carol)),
-    "expired": str(expired),
+    "token": key(None),
+    "expired": key(timezone.now() - timedelta(seconds=1)),
 }))
 """
 
@@ -69,7 +72,7 @@ def watchful(live: LiveServer) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def people(live: LiveServer) -> dict[str, str]:
-    """The session of a staff member, and tokens of carol."""
+    """The session of a staff member, and API keys of carol."""
     found: dict[str, str] = json.loads(live.manage("shell", "--verbosity=0", "-c", PEOPLE).splitlines()[-1])
     return found
 
@@ -130,7 +133,7 @@ def test_a_token_that_is_none(live: LiveServer, people: dict[str, str], token: s
     for options in ways:
         assert refusal(live, thread, user=None, **options)[0] == 4401
     answer = requests.get(f"{live.url}/threads/", headers={"Authorization": f"Bearer {given}"}, timeout=30)
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
 
 
 def test_nothing_is_taken_from_the_query(live: LiveServer, people: dict[str, str]) -> None:
@@ -242,14 +245,14 @@ def test_a_stream_ends_with_the_login(watchful: LiveServer, people: dict[str, st
 
 def test_a_socket_ends_with_its_token(watchful: LiveServer) -> None:
     code = (
-        "from datetime import timedelta; from accounts.models import User; "
-        "from rest_framework_simplejwt.tokens import AccessToken; "
-        "token = AccessToken.for_user(User.objects.get(username='staff')); "
-        "token.set_exp(lifetime=timedelta(seconds=4)); print(token)"
+        "from datetime import timedelta; from django.utils import timezone; from accounts.models import User; "
+        "from accounts.keys import create_api_key; ends = timezone.now() + timedelta(seconds=4); "
+        "staff = User.objects.get(username='staff'); "
+        "print(create_api_key(owner=staff, name='k', scopes=['read'], expires_at=ends)[1])"
     )
     token = watchful.manage("shell", "--verbosity=0", "-c", code).strip()
     closed, [frame] = refusal(watchful, str(uuid.uuid4()), user=None, headers={"Authorization": f"Bearer {token}"})
-    assert (closed, frame["message"]) == (4401, "This token is not valid, or no longer.")
+    assert (closed, frame["message"]) == (4401, "This API key has expired.")
 
 
 @pytest.mark.parametrize(

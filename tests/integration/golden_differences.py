@@ -8,8 +8,8 @@ the value of the cookie, as API.md shows it, where the original made up an id; a
 `{"messages": […]}`, what its own run has said so far, as API.md's loop reads it, where the original sent the bare
 messages of the whole thread and then each one alone. The order of its events and what they come to must be the same.
 
-Not compared, since a later version brings it: what the original answers with `AUTH_TYPE=jwt_local`. Its streams of an
-agent that asks before it acts (`sse/interrupt_*`) are compared by `tests.integration.runs.test_golden_interrupts`.
+What the original answers with `AUTH_TYPE=jwt_local` is compared by `tests.integration.test_identity_jwt_local`, and its
+streams of an agent that asks before it acts (`sse/interrupt_*`) by `tests.integration.runs.test_golden_interrupts`.
 """
 
 from collections.abc import Iterable

@@ -6,14 +6,14 @@ import pytest
 from django.test import RequestFactory
 
 from accounts.models import User
-from opengpts.auth import identify, identify_scope
+from opengpts.auth import Credentials, identify, identify_scope
 from opengpts.errors import Unauthenticated
 
 pytestmark = pytest.mark.django_db
 
 
 def by_view(header: str) -> User:
-    return identify(RequestFactory(headers={"cookie": header}).get("/").COOKIES).user
+    return identify(Credentials(RequestFactory(headers={"cookie": header}).get("/").COOKIES)).user
 
 
 def by_consumer(header: str) -> User:

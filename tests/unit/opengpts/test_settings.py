@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,78 @@ def test_a_setting_that_cannot_be_is_named(tmp_path: Path, setting: dict[str, st
     assert refused.returncode != 0
     assert refused.stderr.splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {sentence}"
     assert "ValueError" not in refused.stderr
+
+
+JWT = {
+    "TRUST_COOKIES": "false",
+    "AUTH_TYPE": "jwt_local",
+    "JWT_ISS": "https://issuer.example",
+    "JWT_AUD": "opengpts",
+    "JWT_ALG": "HS256",
+    "JWT_DECODE_KEY_B64": b64encode(b"x" * 32).decode(),
+}
+OIDC = {"TRUST_COOKIES": "false", "AUTH_TYPE": "jwt_oidc", "JWT_ISS": "https://issuer.example", "JWT_AUD": "opengpts"}
+LOCAL = {"TRUST_COOKIES": "false", "AUTH_TYPE": "local"}
+
+
+@pytest.mark.parametrize("identity", [JWT, OIDC, LOCAL], ids=["jwt_local", "jwt_oidc", "local"])
+def test_production_starts_with_every_auth_type(tmp_path: Path, identity: dict[str, str]) -> None:
+    started = production(tmp_path, **(COMPLETE | identity))
+    assert started.stdout == "started\n", started.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        (JWT | {"AUTH_TYPE": "jwt"}, "AUTH_TYPE=jwt is none of cookie, jwt_local, jwt_oidc and local."),
+        (JWT | {"JWT_ISS": ""}, "Set JWT_ISS: "),
+        (JWT | {"JWT_AUD": " , "}, "Set JWT_AUD: "),
+        (JWT | {"JWT_ALG": ""}, "Set JWT_ALG: "),
+        (JWT | {"JWT_DECODE_KEY_B64": ""}, "Set JWT_DECODE_KEY_B64: "),
+        (JWT | {"JWT_ALG": "none"}, "JWT_ALG=none is none of "),
+        (JWT | {"JWT_ALG": "HS257"}, "JWT_ALG=HS257 is none of "),
+        (JWT | {"JWT_DECODE_KEY_B64": "?"}, "JWT_DECODE_KEY_B64 is no base64: "),
+        (JWT | {"JWT_ALG": "RS256"}, "JWT_DECODE_KEY_B64 is no key for JWT_ALG=RS256: "),
+        (JWT | {"JWT_ALG": "HS512"}, "JWT_DECODE_KEY_B64 is too short: The HMAC key is 32 bytes long"),
+        (OIDC | {"JWT_ISS": ""}, "Set JWT_ISS: "),
+        (OIDC | {"JWT_AUD": ""}, "Set JWT_AUD: "),
+        (OIDC | {"JWT_ISS": "issuer.example"}, "JWT_ISS=issuer.example should be a URL"),
+        (OIDC | {"JWT_ISS": "http://issuer.example"}, "JWT_ISS=http://issuer.example should be a URL"),
+        (OIDC | {"JWT_ISS": "https://a.example/?x=1"}, "JWT_ISS=https://a.example/?x=1 should have no query"),
+        (LOCAL | {"SECRET_KEY": "short"}, "SECRET_KEY signs the tokens of AUTH_TYPE=local: "),
+        (LOCAL | {"TOKEN_SIGNING_KEY": "short"}, "TOKEN_SIGNING_KEY signs the tokens of AUTH_TYPE=local: "),
+    ],
+)
+def test_an_identity_that_cannot_be_is_refused_at_start(tmp_path: Path, setting: dict[str, str], named: str) -> None:
+    refused = production(tmp_path, **(COMPLETE | setting))
+    assert refused.returncode != 0
+    assert refused.stderr.splitlines()[-1].startswith(f"django.core.exceptions.ImproperlyConfigured: {named}")
+
+
+def test_no_settings_module_can_forget_that_cookies_are_believed(tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text("from opengpts.settings.base import *\nSECRET_KEY = 'x' * 60\n")
+    start = "import django; django.setup(); print('started')"
+    ours = {"DJANGO_SETTINGS_MODULE": "ours", "PYTHONPATH": str(tmp_path)}
+    refused = run(start, tmp_path, **ours)
+    assert "Set TRUST_COOKIES=true only where" in refused.stderr.splitlines()[-1]
+    assert run(start, tmp_path, **ours, TRUST_COOKIES="true").stdout == "started\n"
+    assert run(start, tmp_path, **ours, **LOCAL).stdout == "started\n"
+    # `make run`, which may be told to ask.
+    development = {"DJANGO_SETTINGS_MODULE": "opengpts.settings.development"}
+    assert run(start, tmp_path, **development).stdout == "started\n"
+    assert run(start, tmp_path, **development, TRUST_COOKIES="false").returncode != 0
+
+
+def test_logins_may_be_signed_by_a_key_of_their_own(tmp_path: Path) -> None:
+    code = """
+import django; django.setup()
+import jwt
+from rest_framework_simplejwt.tokens import AccessToken
+print(jwt.decode(str(AccessToken()), "s" * 40, algorithms=["HS256"])["token_type"])
+"""
+    production_settings = {"DJANGO_SETTINGS_MODULE": "opengpts.settings.production", **COMPLETE, **LOCAL}
+    assert run(code, tmp_path, **production_settings, TOKEN_SIGNING_KEY="s" * 40).stdout == "access\n"
+    assert run(code, tmp_path, **production_settings).returncode != 0
 
 
 def test_settings_as_people_write_them(tmp_path: Path) -> None:
