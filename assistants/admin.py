@@ -1,25 +1,29 @@
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
-from django.forms import JSONField, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from agents.config import assistant_type, find_problems
+from agents.config import assistant_type
 from agents.language_models.catalogue import available_models
 from agents.tools.catalogue import available_tools
+from assistants.config_checking import check_config
 from assistants.models import Assistant
+from opengpts.errors import Invalid
+from opengpts.fields import JSONFormField
 
 
 class AssistantForm(ModelForm):
     """An assistant, its config written as JSON."""
 
-    config = JSONField(required=False, initial=dict, help_text='An object: {"configurable": {"type": "chatbot", …}}.')
+    config = JSONFormField(
+        required=False, initial=dict, help_text='An object: {"configurable": {"type": "chatbot", …}}.'
+    )
 
     class Meta:
         model = Assistant
@@ -32,11 +36,9 @@ class AssistantForm(ModelForm):
         if not isinstance(config, dict):
             raise ValidationError("This should be a JSON object.")
         try:
-            json.dumps(config, allow_nan=False)
-        except ValueError as exc:
-            raise ValidationError("NaN and Infinity are not JSON.") from exc
-        if problems := find_problems(config):
-            raise ValidationError([problem.message for problem in problems])
+            check_config(config, "config")
+        except Invalid as exc:
+            raise ValidationError([detail["msg"] for detail in exc.details]) from exc
         return config
 
 

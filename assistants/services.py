@@ -3,19 +3,25 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from assistants.config_checking import check_config
 from assistants.models import Assistant
-from opengpts.ownership import put_owned
+from opengpts.ownership import put_owned, refuse_beyond
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
-    """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
+    """A new assistant of `owner`'s.
+
+    Raises `Invalid` for a config that could not be run, `Conflict` for one assistant too many.
+    """
     check_config(config, "body", "config")
-    return Assistant.objects.create(owner=owner, name=name, config=config, public=public)
+    with transaction.atomic():
+        refuse_beyond(settings.ASSISTANTS_PER_USER, Assistant.objects.owned_by(owner), owner=owner)
+        return Assistant.objects.create(owner=owner, name=name, config=config, public=public)
 
 
 def put_assistant(
@@ -24,14 +30,15 @@ def put_assistant(
     """`owner`'s assistant under that id, replaced or made.
 
     Raises `NotFound` where the id is somebody else's, public or not: nothing tells the two apart; `Invalid` for a
-    config that could not be run.
+    config that could not be run; `Conflict` for one assistant too many.
     """
     check_config(config, "body", "config")
     return put_owned(
         Assistant.objects.owned_by(owner),
         assistant_id,
-        missing="Assistant not found",
         owner=owner,
+        most=settings.ASSISTANTS_PER_USER,
+        missing="Assistant not found",
         name=name,
         config=config,
         public=public,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from accounts.models import User
 from assistants.models import Assistant
 from knowledge.models import Chunk, Document, DocumentContent, DocumentQuerySet, DocumentStatus
 from knowledge.uploads import UploadedFile
-from opengpts.errors import NotFound, OpenGPTsError
+from opengpts.errors import Conflict, NotFound, OpenGPTsError
 from opengpts.lookup import find
 from threads.models import Thread
 
@@ -50,9 +51,21 @@ def store_documents(*, namespace: Namespace, files: Sequence[UploadedFile]) -> l
     """The documents of these files, in their order. New ones wait to be read (`worker.wake` is the caller's to call).
 
     Bytes that the namespace has already are not stored again: theirs is the document that is there, and one that has
-    failed waits once more. Raises `NotFound` where the assistant or the thread was deleted meanwhile.
+    failed waits once more. Raises `NotFound` where the assistant or the thread was deleted meanwhile, `Conflict` where
+    it would have more documents than INGEST_MAX_DOCUMENTS.
     """
+    _refuse_too_many(namespace, {file.sha256 for file in files})
     return [_store(namespace, file) for file in files]
+
+
+def _refuse_too_many(namespace: Namespace, hashes: set[str]) -> None:
+    there = Document.objects.filter(**namespace.fields)
+    new = len(hashes) - there.filter(sha256__in=hashes).count()
+    if new and there.count() + new > settings.INGEST_MAX_DOCUMENTS:
+        raise Conflict(
+            f"An assistant or a thread may have {settings.INGEST_MAX_DOCUMENTS} documents (INGEST_MAX_DOCUMENTS). "
+            "Delete some first."
+        )
 
 
 def _store(namespace: Namespace, file: UploadedFile) -> Document:

@@ -7,8 +7,10 @@ from pydantic import BaseModel, RootModel, ValidationError
 from rest_framework import serializers
 
 from knowledge.models import Document, DocumentStatus
-from opengpts.bodies import complaints
+from opengpts.bodies import MAX_SHOWN, Id, complaints
+from opengpts.errors import Invalid
 from opengpts.openapi import Complaint
+from opengpts.strict_json import decode_json
 
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
 UPLOAD = {"multipart/form-data": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
@@ -41,8 +43,8 @@ class IngestProblem(BaseModel):
 
 
 class _Configurable(BaseModel):
-    assistant_id: str | None = None
-    thread_id: str | None = None
+    assistant_id: Id | None = None
+    thread_id: Id | None = None
 
 
 class IngestConfig(BaseModel):
@@ -57,12 +59,16 @@ def parse_config(text: str | None) -> tuple[_Configurable | None, list[dict[str,
     if text is None:
         return None, [{"type": "missing", "loc": loc, "msg": "Field required", "input": None}]
     try:
-        ids = IngestConfig.model_validate_json(text).configurable
+        ids = IngestConfig.model_validate(decode_json(text)).configurable
     except ValidationError as exc:
         return None, complaints(exc, *loc)
+    except Invalid as exc:
+        why = exc.details[0]["ctx"]["error"]
+        msg = f"Invalid JSON: {why}"
+        return None, [{"type": "json_invalid", "loc": loc, "msg": msg, "input": text[:MAX_SHOWN]}]
     if (ids.assistant_id is None) == (ids.thread_id is None):
         msg = "configurable should have exactly one of assistant_id and thread_id"
-        return None, [{"type": "value_error", "loc": loc, "msg": msg, "input": text}]
+        return None, [{"type": "value_error", "loc": loc, "msg": msg, "input": text[:MAX_SHOWN]}]
     return ids, []
 
 

@@ -10,15 +10,24 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 NOT_OURS = b'{"detail":"This server does not answer to that name. Its names are in ALLOWED_HOSTS."}'
+TOO_LONG = b'{"detail":"The address is longer than this server takes (MAX_URL_BYTES)."}'
+TOO_MUCH = b'{"detail":"The headers are larger than this server takes (MAX_HEADER_BYTES)."}'
+JSON = (b"content-type", b"application/json")
 # What consumers answer.
 _STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?")
 
 
 async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
-    """Answer a request that names another host, or must come over HTTPS. False where nothing speaks against it."""
+    """Answer a request that says too much, names another host, or must come over HTTPS. False for any other."""
+    if _is_long(scope):
+        await _answer(send, 414, TOO_LONG, JSON)
+        return True
+    if _is_large(scope):
+        await _answer(send, 431, TOO_MUCH, JSON)
+        return True
     headers = dict(scope["headers"])
     if not _is_ours(headers):
-        await _answer(send, 400, NOT_OURS, (b"content-type", b"application/json"))
+        await _answer(send, 400, NOT_OURS, JSON)
         return True
     if settings.SECURE_SSL_REDIRECT and _STREAMS.fullmatch(scope["path"]) and not _is_secure(scope, headers):
         host = headers[b"host"].decode("latin-1")
@@ -30,11 +39,22 @@ async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
 async def refuse_socket_at_gate(scope: dict[str, Any], receive: Any, send: Any) -> bool:
     """The same for a WebSocket, whose handshake is refused with 403."""
     headers = dict(scope["headers"])
-    if _is_ours(headers) and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers)):
+    fits = not _is_long(scope) and not _is_large(scope)
+    if fits and _is_ours(headers) and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers)):
         return False
     await receive()
     await send({"type": "websocket.close"})
     return True
+
+
+def _is_long(scope: dict[str, Any]) -> bool:
+    # The path as it was sent, where the server tells it: decoded it may be a third as long.
+    path = scope.get("raw_path") or scope["path"].encode(errors="replace")
+    return len(path) + len(scope.get("query_string", b"")) > settings.MAX_URL_BYTES
+
+
+def _is_large(scope: dict[str, Any]) -> bool:
+    return sum(len(name) + len(value) for name, value in scope["headers"]) > settings.MAX_HEADER_BYTES
 
 
 def _is_ours(headers: dict[bytes, bytes]) -> bool:

@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from rest_framework import serializers
 
+from opengpts.bodies import Id, Name
 from runs.models import Run
+
+# Decisions of one answer: as many calls as a message may have, and more than any model makes.
+MAX_DECISIONS = 128
+# Why a call was not made, for the model to read.
+Reason = Annotated[str, Field(max_length=10_000)]
 
 
 class RunConfig(BaseModel):
@@ -26,7 +32,7 @@ class Approve(BaseModel):
 class EditedAction(BaseModel):
     """A call as it should be instead. The tool stays the same."""
 
-    name: str
+    name: Name
     args: dict[str, Any]
 
 
@@ -41,7 +47,7 @@ class Reject(BaseModel):
     """Do not run the call. The model is told, with the reason given as `message`."""
 
     type: Literal["reject"]
-    message: str | None = None
+    message: Reason | None = None
 
 
 Decision = Annotated[Approve | Edit | Reject, Field(discriminator="type")]
@@ -50,7 +56,7 @@ Decision = Annotated[Approve | Edit | Reject, Field(discriminator="type")]
 class Resume(BaseModel):
     """A decision on each tool call that waits, in the order of the calls."""
 
-    decisions: list[Decision]
+    decisions: list[Decision] = Field(max_length=MAX_DECISIONS)
 
 
 class Command(BaseModel):
@@ -86,8 +92,8 @@ class RunBody(BaseModel):
         }
     )
 
-    thread_id: str
-    assistant_id: str | None = None
+    thread_id: Id
+    assistant_id: Id | None = None
     input: Any = None
     command: Command | None = None
     config: RunConfig | None = None

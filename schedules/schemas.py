@@ -1,12 +1,14 @@
 """The shape of schedules on the wire."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from drf_spectacular.utils import extend_schema_field
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rest_framework import serializers
 
+from opengpts.bodies import Id, Name
 from runs.schemas import RunConfig
+from schedules.cron import MAX_LENGTH
 from schedules.models import Schedule
 
 
@@ -32,10 +34,10 @@ class ScheduleBody(BaseModel):
         }
     )
 
-    thread_id: str
-    cron: str
-    timezone: str = "UTC"
-    assistant_id: str | None = None
+    thread_id: Id
+    cron: Annotated[str, Field(max_length=MAX_LENGTH)]
+    timezone: Name = "UTC"
+    assistant_id: Id | None = None
     input: list[Any] | dict[str, Any] = []
     config: RunConfig | None = None
     enabled: bool = True

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, RootModel
 from rest_framework import serializers
 
-from opengpts.bodies import Name
+from opengpts.bodies import Id, Name
 from threads.models import Thread
 
 
@@ -14,7 +14,7 @@ class ThreadBody(BaseModel):
     """What a client sends to create or replace a thread."""
 
     name: Name
-    assistant_id: str
+    assistant_id: Id
 
 
 class StateBody(BaseModel):

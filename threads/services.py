@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -12,28 +13,34 @@ from agents.config import configurable_of
 from assistants.models import Assistant
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
-from opengpts.ownership import put_owned
+from opengpts.ownership import put_owned, refuse_beyond
 from threads.models import Thread
-from threads.rows import lock_thread
+from threads.rows import lock_thread, refuse_full
 from threads.state import append_messages
 
 
 def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
-    """A new thread of `owner`'s with an assistant. Raises `NotFound` for an assistant they cannot see."""
+    """A new thread of `owner`'s with an assistant.
+
+    Raises `NotFound` for an assistant they cannot see, `Conflict` for one thread too many.
+    """
     with referring_to("Assistant"):
+        refuse_beyond(settings.THREADS_PER_USER, Thread.objects.owned_by(owner), owner=owner)
         return Thread.objects.create(owner=owner, **_fields(owner, name, assistant_id))
 
 
 def put_thread(*, owner: User, thread_id: uuid.UUID, name: str, assistant_id: str) -> Thread:
     """`owner`'s thread under that id, changed or made; its messages stay.
 
-    Raises `NotFound` where the id is somebody else's, or the assistant is none they can see.
+    Raises `NotFound` where the id is somebody else's, or the assistant is none they can see; `Conflict` for one
+    thread too many.
     """
     return put_owned(
         Thread.objects.owned_by(owner),
         thread_id,
-        missing="Thread not found",
         owner=owner,
+        most=settings.THREADS_PER_USER,
+        missing="Thread not found",
         updated_at=timezone.now(),
         **_fields(owner, name, assistant_id),
     )
@@ -59,11 +66,12 @@ def _fields(owner: User, name: str, assistant_id: str) -> dict[str, Any]:
 def post_state(*, thread: Thread, messages: list[dict[str, Any]], checkpoint_id: str | None = None) -> None:
     """Append messages, in the API's form, to an idle thread's state, or replace those whose id is known.
 
-    With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`, and
-    `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them.
+    With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`,
+    `Conflict` where the thread is full, and while a run goes on in it: it would not see them, and its next state would
+    lack them.
     """
     with transaction.atomic():
-        lock_thread(thread.pk)
+        refuse_full(lock_thread(thread.pk), len(messages))
         # A run that waits after an attempt has steps left in the state, which its next attempt goes on with.
         if thread.runs.filter(Q(status="running") | Q(status="pending", attempts__gt=0)).exists():
             raise Conflict("A run is going on in this thread. Wait for its end, or send the messages with a run.")

@@ -129,6 +129,7 @@ def channel_layer(url: str, prefix: str) -> dict[str, Any]:
 
 CHANNEL_LAYERS = {"default": channel_layer(REDIS_URL, REDIS_PREFIX)}
 
+SESSION_ENGINE = "opengpts.sessions"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -59,6 +59,8 @@ STATUSES = {
     **LIFECYCLE_OF,
 }
 NAME_LENGTH = 80
+# An integer that JavaScript has, too; and more characters than the names of commands have.
+MAX_COMMAND_ID, MAX_METHOD = 2**53 - 1, 255
 
 
 class CommandFailed(Exception):
@@ -85,6 +87,8 @@ def read_command(value: Any) -> Command:
     command_id, method, params = value.get("id"), value.get("method"), value.get("params")
     if not isinstance(command_id, int) or isinstance(command_id, bool) or not isinstance(method, str):
         raise CommandFailed("invalid_argument", "A command should have an integer id and a string method.")
+    if abs(command_id) > MAX_COMMAND_ID or len(method) > MAX_METHOD:
+        raise CommandFailed("invalid_argument", "The id or the method of a command is too long.")
     if params is not None and not isinstance(params, dict):
         raise CommandFailed("invalid_argument", "params should be an object.")
     return Command(command_id, method, params or {})

@@ -7,6 +7,7 @@ from langchain_protocol import protocol
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from opengpts.bodies import Name
 from runs.event_log import LogEntry
 
 # The protocol's, but for the pattern of channels that graphs may name themselves.
@@ -26,7 +27,9 @@ def _known_channel(name: str) -> str:
 
 
 Channel = Annotated[str, Field(max_length=255), AfterValidator(_known_channel)]
-Namespace = Annotated[list[str], Field(max_length=32)]
+Namespace = Annotated[list[Name], Field(max_length=32)]
+# The number of an event: what every database and Redis can count to.
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class SubscribeBody(BaseModel):
@@ -38,8 +41,8 @@ class SubscribeBody(BaseModel):
 
     channels: list[Channel] = Field(min_length=1, max_length=64)
     namespaces: list[Namespace] | None = Field(default=None, max_length=64)
-    depth: int | None = Field(default=None, ge=0)
-    since: int | None = Field(default=None, ge=0)
+    depth: Seq | None = None
+    since: Seq | None = None
 
 
 @dataclass(frozen=True, slots=True)
