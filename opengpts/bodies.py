@@ -7,7 +7,7 @@ validated by the same library: pydantic. Views and Channels consumers share this
 import json
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from opengpts.errors import BadRequest, Invalid
@@ -28,7 +28,12 @@ def _without_nul(text: str) -> str:
 
 
 # A name that people give things: any text that every database can store in a short column.
-Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(_without_nul)]
+Name = Annotated[
+    str,
+    StringConstraints(max_length=255),
+    AfterValidator(_without_nul),
+    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
+]
 # The id of something that the server has made or a client has chosen. One that is no UUID is that of nothing: 404.
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 

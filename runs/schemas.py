@@ -4,12 +4,14 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from drf_spectacular.utils import extend_schema_field
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from rest_framework import serializers
 
+from assistants.schemas import Configurable
 from opengpts.bodies import Id, Name
 from runs.models import Run
+from threads.message_input import Messages
 
 # Decisions of one answer: as many calls as a message may have, and more than any model makes.
 MAX_DECISIONS = 128
@@ -20,7 +22,7 @@ Reason = Annotated[str, Field(max_length=10_000)]
 class RunConfig(BaseModel):
     """What is different for one run: `configurable` as an assistant's."""
 
-    configurable: dict[str, Any] | None = None
+    configurable: Annotated[dict[str, Any] | None, WithJsonSchema(Configurable)] = None
 
 
 class Approve(BaseModel):
@@ -83,18 +85,22 @@ class RunBody(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "not": {
+                "required": ["input", "command"],
+                "properties": {name: {"not": {"type": "null"}} for name in ("input", "command")},
+            },
             "examples": [
                 {
                     "thread_id": "231dc7f3-33ee-4040-98fe-27f6e2aa8b2b",
                     "input": {"messages": [{"type": "human", "content": "have a good day!"}]},
                 }
-            ]
+            ],
         }
     )
 
     thread_id: Id
     assistant_id: Id | None = None
-    input: Any = None
+    input: Messages | None = None
     command: Command | None = None
     config: RunConfig | None = None
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"

@@ -34,6 +34,7 @@ STREAMED = {(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, descri
 NO_STREAMS = "Streams need an ASGI server, such as uvicorn or daphne."
 # Seconds.
 MAX_WAIT = 3600
+_SECONDS = {"type": "integer", "minimum": 0, "maximum": MAX_WAIT, "default": MAX_WAIT}
 
 
 @extend_schema(tags=["runs"])
@@ -95,7 +96,9 @@ class RunViewSet(GenericViewSet[Run]):
     @extend_schema(
         summary="The run, when it has ended",
         parameters=[
-            OpenApiParameter("timeout", int, description=f"Seconds after which it is shown anyway, up to {MAX_WAIT}.")
+            OpenApiParameter(
+                "timeout", _SECONDS, description="Seconds after which it is shown anyway."
+            )
         ],
         responses={200: RunSerializer, 404: NOT_FOUND, 422: INVALID},
     )
@@ -133,7 +136,7 @@ class RunViewSet(GenericViewSet[Run]):
         parameters=[
             OpenApiParameter(
                 "Last-Event-ID",
-                int,
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
                 OpenApiParameter.HEADER,
                 description="The id of the last event that was received: the stream goes on after it.",
             )

@@ -1,6 +1,6 @@
 """The shape of schedules on the wire."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from drf_spectacular.utils import extend_schema_field
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,9 @@ from opengpts.bodies import Id, Name
 from runs.schemas import RunConfig
 from schedules.cron import MAX_LENGTH
 from schedules.models import Schedule
+from threads.message_input import Messages
+
+TimeZone = Annotated[Name, Field(json_schema_extra={"format": "time-zone"})]
 
 
 class ScheduleBody(BaseModel):
@@ -35,10 +38,10 @@ class ScheduleBody(BaseModel):
     )
 
     thread_id: Id
-    cron: Annotated[str, Field(max_length=MAX_LENGTH)]
-    timezone: Name = "UTC"
+    cron: Annotated[str, Field(max_length=MAX_LENGTH, json_schema_extra={"format": "cron"})]
+    timezone: TimeZone = "UTC"
     assistant_id: Id | None = None
-    input: list[Any] | dict[str, Any] = []
+    input: Messages = []
     config: RunConfig | None = None
     enabled: bool = True
 

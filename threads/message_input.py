@@ -7,10 +7,20 @@ Nothing here needs LangChain, so that addresses resolve without importing it.
 
 import json
 import uuid
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from django.conf import settings
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from opengpts.bodies import Name, beginning_of, complaints
@@ -38,7 +48,11 @@ def _known_type(text: str) -> str:
     return TYPE_OF[text]
 
 
-MessageType = Annotated[str, AfterValidator(_known_type)]
+MessageType = Annotated[
+    str,
+    AfterValidator(_known_type),
+    WithJsonSchema({"type": "string", "enum": [name for name in TYPE_OF if name != "remove"]}),
+]
 MessageId = Annotated[Name, StringConstraints(min_length=1)]
 
 
@@ -68,7 +82,39 @@ def _whole_block(block: dict[str, Any]) -> dict[str, Any]:
     return block
 
 
-ContentBlock = Annotated[dict[str, Any], AfterValidator(_whole_block)]
+# What the OpenAPI document says of blocks.
+_BLOCKS: list[dict[str, Any]] = [
+    {"properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["type", "text"]},
+    {
+        "properties": {
+            "type": {"const": "image_url"},
+            "image_url": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+        },
+        "required": ["type", "image_url"],
+    },
+    {
+        "properties": {"type": {"enum": sorted(_MEDIA_TYPES)}, "url": {"type": "string"}},
+        "required": ["type", "url"],
+    },
+    {
+        "properties": {
+            "type": {"enum": sorted(_MEDIA_TYPES)},
+            "base64": {"type": "string"},
+            "mime_type": {"type": "string"},
+        },
+        "required": ["type", "base64", "mime_type"],
+    },
+    {
+        "description": "Anything else that a model or a tool may know.",
+        "properties": {"type": {"type": "string", "not": {"enum": ["text", "image_url", *sorted(_MEDIA_TYPES)]}}},
+        "required": ["type"],
+    },
+]
+ContentBlock = Annotated[
+    dict[str, Any],
+    AfterValidator(_whole_block),
+    WithJsonSchema({"anyOf": [{"type": "object", **block} for block in _BLOCKS]}),
+]
 
 
 class ToolCallBody(BaseModel):
@@ -86,7 +132,7 @@ class FunctionBody(BaseModel):
     """The function of a tool call in OpenAI's form; `arguments` is JSON text."""
 
     name: Name
-    arguments: str
+    arguments: Annotated[str, Field(json_schema_extra={"format": "json-object"})]
 
 
 class OpenAIToolCallBody(BaseModel):
@@ -124,10 +170,25 @@ class UsageBody(BaseModel):
     output_token_details: dict[Name, Tokens] = Field(default_factory=dict)
 
 
-class MessageBody(BaseModel):
-    """One message, in LangChain's form or OpenAI's. Unknown fields are not kept."""
+def _whole_message(key: str, types: list[str], *needed: str) -> dict[str, Any]:
+    not_null = {name: {"not": {"type": "null"}} for name in needed}
+    return {"properties": {key: {"enum": types}, **not_null}, "required": [key, *needed]}
 
-    model_config = ConfigDict(extra="ignore")
+
+# What the OpenAPI document says of which fields go together: `MessageBody.as_message` checks it.
+_SAID = [name for name, kind in TYPE_OF.items() if kind not in ("tool", "remove")]
+_WHOLE_MESSAGES = [
+    _whole_message("type", _SAID, "content"),
+    {**_whole_message("role", _SAID, "content"), "not": {"required": ["type"]}},
+    _whole_message("type", ["tool"], "content", "tool_call_id"),
+    {**_whole_message("role", ["tool"], "content", "tool_call_id"), "not": {"required": ["type"]}},
+]
+
+
+class MessageBody(BaseModel):
+    """One message, in LangChain's form (`type`) or OpenAI's (`role`). Unknown fields are not kept."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra=lambda schema: schema.update(anyOf=_WHOLE_MESSAGES))
 
     type: MessageType | None = None
     role: MessageType | None = None
@@ -209,6 +270,33 @@ def _too_much(what: str, setting: str) -> PydanticCustomError:
     context = {"most": getattr(settings, setting)}
     return PydanticCustomError("too_long", f"A message should have at most {what} ({setting})", context)
 
+
+class RemovalBody(BaseModel):
+    """Takes the message of that id out of the conversation."""
+
+    type: Literal["remove"]
+    id: MessageId
+
+
+class MessagesBody(BaseModel):
+    """Messages under a key, as graphs have them."""
+
+    messages: list[MessageBody] | MessageBody
+
+
+class ChangesBody(BaseModel):
+    """Messages to add, replace or remove, under a key."""
+
+    messages: list[MessageBody | RemovalBody] | MessageBody | RemovalBody
+
+
+# For the OpenAPI document: `parse_messages` reads what these fields hold.
+if TYPE_CHECKING:
+    Messages: TypeAlias = Any
+    Changes: TypeAlias = Any
+else:
+    Messages = Annotated[list[MessageBody] | MessageBody | MessagesBody, SkipValidation]
+    Changes = Annotated[list[MessageBody | RemovalBody] | MessageBody | RemovalBody | ChangesBody, SkipValidation]
 
 Message = Annotated[MessageBody, AfterValidator(_within_limits)]
 _MESSAGES: TypeAdapter[list[Any]] = TypeAdapter(list[Message])

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from rest_framework import serializers
 
 from opengpts.bodies import Id, Name
+from threads.message_input import Changes
 from threads.models import Thread
 
 
@@ -29,7 +30,7 @@ class StateBody(BaseModel):
         json_schema_extra={"examples": [{"values": [{"type": "human", "content": "hi! my name is bob"}]}]}
     )
 
-    values: list[Any] | dict[str, Any]
+    values: Changes
     config: dict[str, Any] | None = None
 
 

@@ -26,7 +26,11 @@ def _known_channel(name: str) -> str:
     raise PydanticCustomError("channel", "Input should be one of {choices}", {"choices": choices})
 
 
-Channel = Annotated[str, Field(max_length=255), AfterValidator(_known_channel)]
+Channel = Annotated[
+    str,
+    Field(max_length=255, json_schema_extra={"pattern": f"^({'|'.join([*sorted(CHANNELS), 'custom:.+'])})$"}),
+    AfterValidator(_known_channel),
+]
 Namespace = Annotated[list[Name], Field(max_length=32)]
 # The number of an event: what every database and Redis can count to.
 Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -1,10 +1,10 @@
 """`POST /threads/{id}/commands`, and what the documentation says of the streams of threads."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,7 +13,7 @@ from opengpts.auth import requester
 from opengpts.bodies import decode_body
 from opengpts.errors import OpenGPTsError
 from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND
-from runs.streaming.commands import CommandFailed, failure, perform, read_command
+from runs.streaming.commands import MAX_COMMAND_ID, MAX_METHOD, CommandFailed, failure, perform, read_command
 from runs.streaming.subscriptions import SubscribeBody
 from runs.views import NO_STREAMS
 
@@ -32,9 +32,9 @@ class CommandBody(BaseModel):
     `state.fork` or `agent.getTree`. `params` are what the protocol says.
     """
 
-    id: int
-    method: str
-    params: dict[str, Any] = {}
+    id: Annotated[int, Field(ge=-MAX_COMMAND_ID, le=MAX_COMMAND_ID)]
+    method: Annotated[str, Field(max_length=MAX_METHOD)]
+    params: dict[str, Any] | None = None
 
 
 class CommandView(APIView):
