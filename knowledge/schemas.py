@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiRequest, extend_schema_field
 from pydantic import BaseModel, RootModel, ValidationError
 from rest_framework import serializers
 
@@ -14,20 +14,27 @@ from opengpts.strict_json import decode_json
 
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
 UPLOAD = {"multipart/form-data": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
-INGEST = {
-    "multipart/form-data": {
+_ONE_ID: list[dict[str, Any]] = [
+    {"properties": {name: {"type": "string", "format": "uuid"}}, "required": [name]}
+    for name in ("assistant_id", "thread_id")
+]
+INGEST = OpenApiRequest(
+    {
         "type": "object",
         "properties": {
             "files": FILES,
             "config": {
-                "type": "string",
-                "description": 'JSON: {"configurable": {"assistant_id": …}}, or thread_id in its place.',
-                "example": '{"configurable": {"assistant_id": "5c0d7a86-9a5b-4c1e-9d6b-0a8f4e1f2c33"}}',
+                "type": "object",
+                "description": "As JSON: where the files go, an assistant or a thread.",
+                "properties": {"configurable": {"type": "object", "oneOf": _ONE_ID}},
+                "required": ["configurable"],
+                "example": {"configurable": {"assistant_id": "5c0d7a86-9a5b-4c1e-9d6b-0a8f4e1f2c33"}},
             },
         },
         "required": ["files", "config"],
-    }
-}
+    },
+    encoding={"config": {"contentType": "application/json"}},
+)
 # A bare list, though `Document`s are read in pages: what is uploaded together is answered together.
 UPLOADED = {"type": "array", "items": {"$ref": "#/components/schemas/Document"}}
 

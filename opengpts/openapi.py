@@ -73,8 +73,12 @@ def complete_operations(result: dict[str, Any], generator: Any, **kwargs: Any) -
             for parameter in operation.get("parameters", []):
                 if parameter["schema"].get("pattern") == _ANY_SEGMENT:
                     parameter["schema"] = {"type": "string", "format": "uuid"}
+            if body := operation.get("requestBody"):
+                body["required"] = True
             responses = operation["responses"]
             if operation.get("security"):
+                if settings.AUTH_DEFAULT_USER is not None and {} not in operation["security"]:
+                    operation["security"].append({})
                 unknown = {"description": _UNAUTHENTICATED, "headers": challenge, "content": content}
                 responses.setdefault("401", unknown)
             responses.setdefault("default", {"description": _REFUSED, "content": content})

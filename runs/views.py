@@ -95,11 +95,7 @@ class RunViewSet(GenericViewSet[Run]):
 
     @extend_schema(
         summary="The run, when it has ended",
-        parameters=[
-            OpenApiParameter(
-                "timeout", _SECONDS, description="Seconds after which it is shown anyway."
-            )
-        ],
+        parameters=[OpenApiParameter("timeout", _SECONDS, description="Seconds after which it is shown anyway.")],
         responses={200: RunSerializer, 404: NOT_FOUND, 422: INVALID},
     )
     @action(detail=True, pagination_class=None)

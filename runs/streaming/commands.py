@@ -105,7 +105,7 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
         raise CommandFailed("unknown_command", f"There is no command {command.method}.")
     model, handle = _HANDLERS[command.method]
     try:
-        response = handle(user, parse_id(thread_id, what="Thread"), read_params(model, command.params))
+        response = handle(user, _thread_id(thread_id), read_params(model, command.params))
     except CommandFailed:
         raise
     except Exception as exc:
@@ -114,6 +114,14 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
             logger.error("unhandled error in %s", command.method, exc_info=exc)
         raise CommandFailed(CODES.get(error.code, error.code), error.message, error) from exc
     return {"type": "success", "id": command.id, **response}
+
+
+def _thread_id(text: str) -> uuid.UUID:
+    """Raises `CommandFailed` for what is no id, as for that of a thread which is not theirs."""
+    try:
+        return parse_id(text, what="Thread")
+    except NotFound as exc:
+        raise CommandFailed("permission_denied", exc.message, exc) from exc
 
 
 def read_params(model: type[BaseModel], params: dict[str, Any]) -> Any:
