@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.models import User
 from agents.config import ASSISTANT_TYPES, without_secrets
 from assistants.models import Assistant
-from opengpts.bodies import Name
+from opengpts.bodies import Flag, Name
 
 # What is under `configurable` is checked by `assistants.config_checking`, and described by `/runs/config_schema`.
 Configurable = {
@@ -31,7 +31,7 @@ class AssistantBody(BaseModel):
 
     name: Name
     config: AssistantConfig
-    public: bool = False
+    public: Flag = False
 
 
 class AssistantSerializer(serializers.ModelSerializer[Assistant]):

@@ -7,7 +7,15 @@ validated by the same library: pydantic. Views and Channels consumers share this
 import json
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from opengpts.errors import BadRequest, Invalid
@@ -34,6 +42,19 @@ Name = Annotated[
     AfterValidator(_without_nul),
     Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+# After `int` and its bounds: an integer as JSON has it. 1.0 is one, true and "1" are none.
+WHOLE = BeforeValidator(_number)
+# As the original reads it: JSON's booleans, and what people write for them.
+_FLAGS = [True, False, 1, 0, *("true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n")]
+Flag = Annotated[bool, WithJsonSchema({"enum": _FLAGS})]
 # The id of something that the server has made or a client has chosen. One that is no UUID is that of nothing: 404.
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
@@ -16,7 +15,7 @@ from opengpts.auth import requester
 from opengpts.errors import Invalid, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find
-from opengpts.openapi import BAD_REQUEST, CONFLICT, DELETED, INVALID, LIMITED, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, CONFLICT, DELETED, INVALID, LIMITED, NOT_FOUND, sent_events
 from runs.cancellation import cancel_run, delete_run
 from runs.models import CancelAction, Run
 from runs.schemas import RunBody, RunSerializer, RunStarted
@@ -30,7 +29,11 @@ STREAM = (
     "run so far, the last one growing; `error` with status_code, message and code; `end`. The run goes on when the "
     "client leaves, unless it asked for `on_disconnect: cancel`."
 )
-STREAMED = {(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, description=STREAM)}
+STREAMED = {
+    (200, "text/event-stream"): OpenApiResponse(
+        sent_events(event={"enum": ["metadata", "data", "error", "end"]}), description=STREAM
+    )
+}
 NO_STREAMS = "Streams need an ASGI server, such as uvicorn or daphne."
 # Seconds.
 MAX_WAIT = 3600

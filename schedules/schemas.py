@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from pydantic import BaseModel, ConfigDict, Field
 from rest_framework import serializers
 
-from opengpts.bodies import Id, Name
+from opengpts.bodies import Flag, Id, Name
 from runs.schemas import RunConfig
 from schedules.cron import MAX_LENGTH
 from schedules.models import Schedule
@@ -43,7 +43,7 @@ class ScheduleBody(BaseModel):
     assistant_id: Id | None = None
     input: Messages = []
     config: RunConfig | None = None
-    enabled: bool = True
+    enabled: Flag = True
 
 
 class ScheduleSerializer(serializers.ModelSerializer[Schedule]):

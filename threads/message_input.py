@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from opengpts.bodies import Name, beginning_of, complaints
+from opengpts.bodies import WHOLE, Name, beginning_of, complaints
 from opengpts.errors import Invalid
 from opengpts.strict_json import decode_json
 
@@ -155,7 +155,7 @@ class InvalidToolCallBody(BaseModel):
     error: str | None = None
 
 
-Tokens = Annotated[int, Field(ge=0, le=2**53)]
+Tokens = Annotated[int, Field(ge=0, le=2**53), WHOLE]
 
 
 class UsageBody(BaseModel):
@@ -166,8 +166,8 @@ class UsageBody(BaseModel):
     input_tokens: Tokens
     output_tokens: Tokens
     total_tokens: Tokens
-    input_token_details: dict[Name, Tokens] = Field(default_factory=dict)
-    output_token_details: dict[Name, Tokens] = Field(default_factory=dict)
+    input_token_details: dict[str, Tokens] = Field(default_factory=dict)
+    output_token_details: dict[str, Tokens] = Field(default_factory=dict)
 
 
 def _whole_message(key: str, types: list[str], *needed: str) -> dict[str, Any]:

@@ -85,6 +85,9 @@ def read_command(value: Any) -> Command:
     if not isinstance(value, dict):
         raise CommandFailed("invalid_argument", "A command should be an object.")
     command_id, method, params = value.get("id"), value.get("method"), value.get("params")
+    if isinstance(command_id, float) and command_id.is_integer():
+        # To JavaScript, and to JSON, 1.0 is the integer 1.
+        command_id = int(command_id)
     if not isinstance(command_id, int) or isinstance(command_id, bool) or not isinstance(method, str):
         raise CommandFailed("invalid_argument", "A command should have an integer id and a string method.")
     if abs(command_id) > MAX_COMMAND_ID or len(method) > MAX_METHOD:
@@ -101,11 +104,12 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
     """
     if command.method in SUBSCRIPTIONS:
         raise CommandFailed("not_supported", "Subscriptions are for WebSocket; over HTTP a stream is one.")
+    thread = _thread_id(thread_id)
     if command.method not in _HANDLERS:
         raise CommandFailed("unknown_command", f"There is no command {command.method}.")
     model, handle = _HANDLERS[command.method]
     try:
-        response = handle(user, _thread_id(thread_id), read_params(model, command.params))
+        response = handle(user, thread, read_params(model, command.params))
     except CommandFailed:
         raise
     except Exception as exc:

@@ -7,7 +7,7 @@ from langchain_protocol import protocol
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from opengpts.bodies import Name
+from opengpts.bodies import WHOLE, Name
 from runs.event_log import LogEntry
 
 # The protocol's, but for the pattern of channels that graphs may name themselves.
@@ -33,7 +33,7 @@ Channel = Annotated[
 ]
 Namespace = Annotated[list[Name], Field(max_length=32)]
 # The number of an event: what every database and Redis can count to.
-Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE]
 
 
 class SubscribeBody(BaseModel):

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from opengpts.auth import requester
 from opengpts.bodies import decode_body
 from opengpts.errors import OpenGPTsError
-from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND, sent_events
 from runs.streaming.commands import MAX_COMMAND_ID, MAX_METHOD, CommandFailed, failure, perform, read_command
 from runs.streaming.subscriptions import SubscribeBody
 from runs.views import NO_STREAMS
@@ -69,7 +69,7 @@ class ThreadEventsView(APIView):
         description=EVENTS,
         request=SubscribeBody,
         responses={
-            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, description=EVENTS),
+            (200, "text/event-stream"): OpenApiResponse(sent_events(), description=EVENTS),
             400: BAD_REQUEST,
             404: NOT_FOUND,
             422: INVALID,

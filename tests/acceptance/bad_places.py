@@ -82,12 +82,16 @@ MESSAGES: Values = [
     {"role": "user", "content": None},
     {"messages": [{"type": "human", "content": "x"}] * 1001},
 ]
+_NO_OBJECTS: Values = [1, "x", True, ["x"], 1.5]
+_NO_TYPES: Values = [1, "zzz", "", [], {}, "agent\0"]
+_NO_TOOLS: Values = [1, "x", {}, [1], ["nope"], [{"type": 1}], [{}], [""]]
+_NO_CHECKPOINTS: Values = [1, True, [], {}, "", "x", "\0", "a" * 5000, NOWHERE]
 TOOLS = "type==agent/tools"
 CONFIGS: Values = [
     *NOT_AN_OBJECT,
-    *[{"configurable": value} for value in (1, "x", True, ["x"], 1.5)],
-    *[{"configurable": {"type": value}} for value in (1, "zzz", "", [], {}, "agent\0")],
-    *[{"configurable": {TOOLS: value}} for value in (1, "x", {}, [1], ["nope"], [{"type": 1}], [{}], [""])],
+    *[{"configurable": value} for value in _NO_OBJECTS],
+    *[{"configurable": {"type": value}} for value in _NO_TYPES],
+    *[{"configurable": {TOOLS: value}} for value in _NO_TOOLS],
     {"configurable": {TOOLS: [{"type": "wikipedia", "config": "x"}]}},
     {"configurable": {TOOLS: [{"type": "mcp", "config": {"url": f"http://example.org/{n}"}} for n in range(65)]}},
     {"configurable": {TOOLS: [{"type": "mcp", "config": {"url": "x" * 3000}}]}},
@@ -98,11 +102,11 @@ CONFIGS: Values = [
 ]
 STATE_CONFIGS: Values = [
     *NOT_AN_OBJECT,
-    *[{"configurable": {"checkpoint_id": value}} for value in (1, True, [], {}, "", "x", "\0", "a" * 5000, NOWHERE)],
+    *[{"configurable": {"checkpoint_id": value}} for value in _NO_CHECKPOINTS],
 ]
 RUN_CONFIGS: Values = [
     *CONFIGS,
-    *[{"configurable": {"checkpoint_id": value}} for value in (1, True, [], {}, "", "x", "\0", "a" * 5000, NOWHERE)],
+    *[{"configurable": {"checkpoint_id": value}} for value in _NO_CHECKPOINTS],
 ]
 COMMANDS: Values = [
     1, "x", [], {}, {"resume": None}, {"resume": {}}, {"resume": {"decisions": 1}}, {"resume": {"decisions": [1]}},

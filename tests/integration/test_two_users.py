@@ -385,7 +385,7 @@ def settings_of_model(openai_server: FakeOpenAI, settings: Any) -> None:
 
 def _settings() -> settings:
     return settings(
-        max_examples=EXAMPLES or 15,
+        max_examples=EXAMPLES or 10,
         stateful_step_count=STEPS,
         derandomize=not EXAMPLES,
         database=None,

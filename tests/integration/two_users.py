@@ -86,7 +86,8 @@ class Expected:
     def delete_assistant(self, assistant: str) -> None:
         """Its threads and runs stay, without one."""
         del self.assistants[assistant]
-        for row in [*self.threads.values(), *self.runs.values()]:
+        rows: list[Thread | Run] = [*self.threads.values(), *self.runs.values()]
+        for row in rows:
             if row.assistant == assistant:
                 row.assistant = None
 
