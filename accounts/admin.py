@@ -1,8 +1,16 @@
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 
 from accounts.models import User
-from opengpts.admin import DeletedWhole
+from opengpts.admin import AskedAdmin, DeletedWhole
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class AskedGroupAdmin(AskedAdmin, GroupAdmin):
+    """Django's own, but that its list can be asked anything."""
 
 
 @admin.register(User)

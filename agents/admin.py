@@ -12,6 +12,7 @@ from django.utils.text import Truncator
 from agents.language_models.catalogue import make_default, why_not
 from agents.language_models.model_fields import check_parameters
 from agents.models import LanguageModel
+from opengpts.admin import AskedAdmin
 
 _IN_BRACKETS = re.compile(r" \([^()]*\)")
 # Characters of why a model cannot run, in the list.
@@ -63,7 +64,7 @@ class LanguageModelForm(ModelForm):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(admin.ModelAdmin):
+class LanguageModelAdmin(AskedAdmin):
     """The models that assistants may name. A change holds from the next run on.
 
     The labels of OpenGPTs and of the local model stay: assistants name them, and the next `migrate` would bring them

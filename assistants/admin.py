@@ -14,6 +14,7 @@ from agents.language_models.catalogue import available_models
 from agents.tools.catalogue import available_tools
 from assistants.config_checking import check_config
 from assistants.models import Assistant
+from opengpts.admin import AskedAdmin
 from opengpts.errors import Invalid
 from opengpts.fields import JSONFormField
 
@@ -43,7 +44,7 @@ class AssistantForm(ModelForm):
 
 
 @admin.register(Assistant)
-class AssistantAdmin(admin.ModelAdmin):
+class AssistantAdmin(AskedAdmin):
     """Assistants of everyone. What staff change here holds from the next run on."""
 
     form = AssistantForm

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from pydantic import ValidationError
 
+from opengpts.admin import AskedAdmin
 from opengpts.bodies import complaints
 from opengpts.errors import Invalid, OpenGPTsError
 from opengpts.fields import JSONFormField
@@ -78,7 +79,7 @@ class ScheduleForm(ModelForm):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(admin.ModelAdmin):
+class ScheduleAdmin(AskedAdmin):
     """The schedules of everyone. One belongs to the owner of its thread, who sees and may change it."""
 
     form = ScheduleForm
