@@ -17,14 +17,14 @@ from accounts.keys import create_api_key, revoke_api_key
 from accounts.logins import end_all_logins
 from accounts.models import APIKey, User
 from audit.staff import Audited
-from opengpts.admin import DeletedWhole
+from opengpts.admin import AskedAdmin, DeletedWhole
 
 # Where a request keeps the key that it has made.
 NEW_KEY = "opengpts.new_api_key"
 
 
 @admin.register(User)
-class APIUserAdmin(DeletedWhole, Audited, UserAdmin):
+class APIUserAdmin(DeletedWhole, Audited, AskedAdmin, UserAdmin):
     """Users: staff with a password, and the identities that API clients came with."""
 
     list_display = ["username", "kind", "is_active", "date_joined", "last_login"]
@@ -60,7 +60,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class AuditedGroupAdmin(Audited, GroupAdmin):
+class AuditedGroupAdmin(Audited, AskedAdmin, GroupAdmin):
     """Groups: what staff may do. What is changed here is written down."""
 
 
@@ -85,7 +85,7 @@ class APIKeyForm(ModelForm):
 
 
 @admin.register(APIKey)
-class APIKeyAdmin(admin.ModelAdmin):
+class APIKeyAdmin(AskedAdmin):
     """What programs act with for users. A key is shown once, when it is made; then it can only be revoked."""
 
     form = APIKeyForm

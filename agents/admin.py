@@ -15,6 +15,7 @@ from agents.language_models.model_fields import check_parameters
 from agents.models import LanguageModel
 from audit.services import record_put
 from audit.staff import Audited, by_staff
+from opengpts.admin import AskedAdmin
 
 _IN_BRACKETS = re.compile(r" \([^()]*\)")
 # Characters of why a model cannot run, in the list.
@@ -66,7 +67,7 @@ class LanguageModelForm(ModelForm):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(Audited):
+class LanguageModelAdmin(Audited, AskedAdmin):
     """The models that assistants may name. A change holds from the next run on.
 
     The labels of OpenGPTs and of the local model stay: assistants name them, and the next `migrate` would bring them

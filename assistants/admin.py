@@ -1,10 +1,9 @@
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
-from django.forms import JSONField, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -16,7 +15,9 @@ from agents.tools.catalogue import available_tools
 from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
 from audit.staff import Audited
+from opengpts.admin import AskedAdmin
 from opengpts.errors import Invalid
+from opengpts.fields import JSONFormField
 
 
 def say_where(detail: dict[str, Any]) -> str:
@@ -28,7 +29,7 @@ def say_where(detail: dict[str, Any]) -> str:
 class AssistantForm(ModelForm):
     """An assistant, its config written as JSON."""
 
-    config = JSONField(
+    config = JSONFormField(
         required=False,
         initial=dict,
         help_text=(
@@ -47,10 +48,6 @@ class AssistantForm(ModelForm):
             return {}
         if not isinstance(config, dict):
             raise ValidationError("This should be a JSON object.")
-        try:
-            json.dumps(config, allow_nan=False)
-        except ValueError as exc:
-            raise ValidationError("NaN and Infinity are not JSON.") from exc
         return config
 
     def clean(self) -> dict[str, Any] | None:
@@ -70,7 +67,7 @@ class AssistantForm(ModelForm):
 
 
 @admin.register(Assistant)
-class AssistantAdmin(Audited):
+class AssistantAdmin(Audited, AskedAdmin):
     """Assistants of everyone. What staff change here holds from the next run on."""
 
     form = AssistantForm

@@ -1,13 +1,17 @@
 """Refuses configs that could not be run, when they are sent rather than when they are needed."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
+
+from django.conf import settings
 
 from accounts.models import User
 from agents.config import ConfigProblem, find_problems
 from agents.config_secrets.paths import MISSING, value_at
 from agents.config_secrets.sealing import NothingToKeep, Sealed, masked, seal
 from assistants.models import Assistant
+from opengpts.bodies import beginning_of
 from opengpts.errors import Invalid
 
 
@@ -16,8 +20,12 @@ def check_and_seal(config: Any, *loc: str | int, owner: User, stored: Sequence[S
 
     Where it has `***` for a secret, the one at the same place of `stored` is kept, which must be `owner`'s. Raises
     `Invalid` where a known key has a value that it cannot have, or there is nothing to keep. It names every such place,
-    and what may stand there. Keys that nobody knows may hold anything.
+    and what may stand there. Keys that nobody knows may hold anything, up to MAX_CONFIG_BYTES in all.
     """
+    most = settings.MAX_CONFIG_BYTES
+    if (size := len(json.dumps(config, ensure_ascii=False).encode())) > most:
+        msg = f"A config should have at most {most} bytes as JSON (MAX_CONFIG_BYTES)"
+        raise Invalid.at(*loc, msg=msg, value=size, type="too_long")
     try:
         problems = find_problems(config)
         if not problems:
@@ -39,4 +47,4 @@ def _shown(config: Any, problem: ConfigProblem) -> Any:
 
 
 def _complaint(problem: ConfigProblem, kind: str, loc: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    return {"type": kind, "loc": [*loc, *problem.loc], "msg": problem.message, "input": value}
+    return {"type": kind, "loc": [*loc, *problem.loc], "msg": problem.message, "input": beginning_of(value)}

@@ -1,15 +1,25 @@
 """The shape of assistants on the wire."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from drf_spectacular.utils import extend_schema_field
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from rest_framework import serializers
 
 from accounts.models import User
-from agents.config import without_secrets
+from agents.config import ASSISTANT_TYPES, without_secrets
 from assistants.models import Assistant
-from opengpts.bodies import Name
+from opengpts.bodies import Flag, Name
+
+# What is under `configurable` is checked by `assistants.config_checking`, and described by `/runs/config_schema`.
+Configurable = {
+    "type": ["object", "null"],
+    "properties": {"type": {"enum": [*ASSISTANT_TYPES, None]}},
+    "description": "The keys are those of `GET /runs/config_schema`. Others are kept.",
+}
+AssistantConfig = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "properties": {"configurable": Configurable}})
+]
 
 
 class AssistantBody(BaseModel):
@@ -25,8 +35,8 @@ class AssistantBody(BaseModel):
     )
 
     name: Name
-    config: dict[str, Any]
-    public: bool = False
+    config: AssistantConfig
+    public: Flag = False
 
 
 class AssistantSerializer(serializers.ModelSerializer[Assistant]):

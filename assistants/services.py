@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -10,13 +11,17 @@ from accounts.models import User
 from assistants.config_checking import check_and_seal
 from assistants.models import Assistant
 from audit.services import record_deletion, record_put
-from opengpts.ownership import put_owned
+from opengpts.ownership import put_owned, refuse_beyond
 
 
 def create_assistant(*, owner: User, name: str, config: dict[str, Any], public: bool) -> Assistant:
-    """A new assistant of `owner`'s. Raises `Invalid` for a config that could not be run."""
+    """A new assistant of `owner`'s.
+
+    Raises `Invalid` for a config that could not be run, `Conflict` for one assistant too many.
+    """
     sealed = check_and_seal(config, "body", "config", owner=owner)
     with transaction.atomic():
+        refuse_beyond(settings.ASSISTANTS_PER_USER, Assistant.objects.owned_by(owner), owner=owner)
         assistant = Assistant.objects.create(
             owner=owner, name=name, config=sealed.config, secrets=sealed.secrets, public=public
         )
@@ -30,7 +35,8 @@ def put_assistant(
     """`owner`'s assistant under that id, replaced or made.
 
     Raises `NotFound` where the id is somebody else's, public or not: nothing tells the two apart; `Invalid` for a
-    config that could not be run. Where the config has `***` for a secret, the stored one is kept.
+    config that could not be run; `Conflict` for one assistant too many. Where the config has `***` for a secret, the
+    stored one is kept.
     """
     mine = Assistant.objects.owned_by(owner)
     with transaction.atomic():
@@ -39,7 +45,13 @@ def put_assistant(
         sealed = check_and_seal(config, "body", "config", owner=owner, stored=[before.sealed] if before else [])
         fields = {"name": name, "config": sealed.config, "secrets": sealed.secrets, "public": public}
         assistant, made = put_owned(
-            mine, assistant_id, missing="Assistant not found", owner=owner, updated_at=timezone.now(), **fields
+            mine,
+            assistant_id,
+            owner=owner,
+            most=settings.ASSISTANTS_PER_USER,
+            missing="Assistant not found",
+            updated_at=timezone.now(),
+            **fields,
         )
         # A row that another request has made since is as good as one that differs in all.
         changed = [key for key, value in fields.items() if before is None or getattr(before, key) != value]

@@ -25,7 +25,10 @@ WHAT = "Assistant"
 @extend_schema(tags=["assistants"])
 @extend_schema_view(
     list=extend_schema(summary="Your assistants, newest first"),
-    public=extend_schema(summary="The public assistants, newest first; open to everybody"),
+    public=extend_schema(
+        summary="The public assistants, newest first; open to everybody",
+        responses={200: AssistantSerializer(many=True)},
+    ),
     retrieve=extend_schema(summary="One assistant", responses={200: AssistantSerializer, 404: NOT_FOUND}),
     create=extend_schema(
         summary="Create an assistant", request=AssistantBody, responses={200: AssistantSerializer, 422: INVALID}

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ from assistants.models import Assistant
 from audit.services import record_deletion, record_put
 from knowledge.models import Chunk, Document, DocumentContent, DocumentQuerySet, DocumentStatus
 from knowledge.uploads import UploadedFile
-from opengpts.errors import NotFound, OpenGPTsError
+from opengpts.errors import Conflict, NotFound, OpenGPTsError
 from opengpts.lookup import find
 from quotas.allowances import allowance_of
 from quotas.storage import check_storage
@@ -54,14 +55,26 @@ def store_documents(*, namespace: Namespace, files: Sequence[UploadedFile]) -> l
 
     Bytes that the namespace has already are not stored again: theirs is the document that is there, and one that has
     failed waits once more. Raises `NotFound` where the assistant or the thread was deleted meanwhile, and, before
-    anything is stored, `QuotaExceeded` where the new ones are more than the owner may store.
+    anything is stored, `Conflict` where it would have more documents than INGEST_MAX_DOCUMENTS, `QuotaExceeded` where
+    the new ones are more than the owner may store.
     """
+    _refuse_too_many(namespace, {file.sha256 for file in files})
     new = {file.sha256: file.size for file in files}
     for sha256 in Document.objects.filter(**namespace.fields, sha256__in=new).values_list("sha256", flat=True):
         del new[sha256]
     if new:
         check_storage(user=namespace.owner, allowance=allowance_of(namespace.owner), adding=sum(new.values()))
     return [_store(namespace, file) for file in files]
+
+
+def _refuse_too_many(namespace: Namespace, hashes: set[str]) -> None:
+    there = Document.objects.filter(**namespace.fields)
+    new = len(hashes) - there.filter(sha256__in=hashes).count()
+    if new and there.count() + new > settings.INGEST_MAX_DOCUMENTS:
+        raise Conflict(
+            f"An assistant or a thread may have {settings.INGEST_MAX_DOCUMENTS} documents (INGEST_MAX_DOCUMENTS). "
+            "Delete some first."
+        )
 
 
 def _store(namespace: Namespace, file: UploadedFile) -> Document:

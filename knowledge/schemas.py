@@ -2,30 +2,39 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiRequest, extend_schema_field
 from pydantic import BaseModel, RootModel, ValidationError
 from rest_framework import serializers
 
 from knowledge.models import Document, DocumentStatus
-from opengpts.bodies import complaints
+from opengpts.bodies import MAX_SHOWN, Id, complaints
+from opengpts.errors import Invalid
 from opengpts.openapi import Complaint
+from opengpts.strict_json import decode_json
 
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
 UPLOAD = {"multipart/form-data": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
-INGEST = {
-    "multipart/form-data": {
+_ONE_ID: list[dict[str, Any]] = [
+    {"properties": {name: {"type": "string", "format": "uuid"}}, "required": [name]}
+    for name in ("assistant_id", "thread_id")
+]
+INGEST = OpenApiRequest(
+    {
         "type": "object",
         "properties": {
             "files": FILES,
             "config": {
-                "type": "string",
-                "description": 'JSON: {"configurable": {"assistant_id": …}}, or thread_id in its place.',
-                "example": '{"configurable": {"assistant_id": "5c0d7a86-9a5b-4c1e-9d6b-0a8f4e1f2c33"}}',
+                "type": "object",
+                "description": "As JSON: where the files go, an assistant or a thread.",
+                "properties": {"configurable": {"type": "object", "oneOf": _ONE_ID}},
+                "required": ["configurable"],
+                "example": {"configurable": {"assistant_id": "5c0d7a86-9a5b-4c1e-9d6b-0a8f4e1f2c33"}},
             },
         },
         "required": ["files", "config"],
-    }
-}
+    },
+    encoding={"config": {"contentType": "application/json"}},
+)
 # A bare list, though `Document`s are read in pages: what is uploaded together is answered together.
 UPLOADED = {"type": "array", "items": {"$ref": "#/components/schemas/Document"}}
 
@@ -41,8 +50,8 @@ class IngestProblem(BaseModel):
 
 
 class _Configurable(BaseModel):
-    assistant_id: str | None = None
-    thread_id: str | None = None
+    assistant_id: Id | None = None
+    thread_id: Id | None = None
 
 
 class IngestConfig(BaseModel):
@@ -57,12 +66,16 @@ def parse_config(text: str | None) -> tuple[_Configurable | None, list[dict[str,
     if text is None:
         return None, [{"type": "missing", "loc": loc, "msg": "Field required", "input": None}]
     try:
-        ids = IngestConfig.model_validate_json(text).configurable
+        ids = IngestConfig.model_validate(decode_json(text)).configurable
     except ValidationError as exc:
         return None, complaints(exc, *loc)
+    except Invalid as exc:
+        why = exc.details[0]["ctx"]["error"]
+        msg = f"Invalid JSON: {why}"
+        return None, [{"type": "json_invalid", "loc": loc, "msg": msg, "input": text[:MAX_SHOWN]}]
     if (ids.assistant_id is None) == (ids.thread_id is None):
         msg = "configurable should have exactly one of assistant_id and thread_id"
-        return None, [{"type": "value_error", "loc": loc, "msg": msg, "input": text}]
+        return None, [{"type": "value_error", "loc": loc, "msg": msg, "input": text[:MAX_SHOWN]}]
     return ids, []
 
 

@@ -14,6 +14,7 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.http import parse_header_parameters
 
 from knowledge.models import MAX_NAME
+from opengpts.bodies import MAX_SHOWN
 from opengpts.errors import BadRequest, Invalid, TooLarge
 from opengpts.request_body import MAX_IN_MEMORY
 
@@ -175,7 +176,7 @@ def complaints_about(upload: Upload) -> list[dict[str, Any]]:
         return []
     if FIELD in upload.texts:
         msg = "Input should be a file: a part with a filename"
-        return [{"type": "file_type", "loc": [*loc, 0], "msg": msg, "input": upload.texts[FIELD]}]
+        return [{"type": "file_type", "loc": [*loc, 0], "msg": msg, "input": upload.texts[FIELD][:MAX_SHOWN]}]
     return [{"type": "missing", "loc": loc, "msg": "Field required", "input": None}]
 
 

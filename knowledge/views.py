@@ -154,7 +154,7 @@ class IngestViewSet(GenericViewSet[Document]):
         summary="Upload files, and wait until they can be searched",
         description="When some of the files cannot be read the others are stored all the same, and the answer is the "
         "first one's error, with a message about each. A client that leaves does not stop it.",
-        request=INGEST,
+        request={"multipart/form-data": INGEST},
         responses={200: ChunkIds, **FAILURES},
     )
     def create(self, request: Request) -> HttpResponse:

@@ -1,10 +1,14 @@
 """What the admin pages of the apps share."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db import DataError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -25,7 +29,35 @@ _WRITTEN = '<details><summary>as written</summary><pre class="json">{}</pre></de
 STYLE = {"all": ["opengpts/admin.css"]}
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class AskedList(ChangeList):
+    """A list whose address may ask for what cannot be asked of a database: the list without it, not a 500."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        with _askable():
+            return super().get_filters(request)
+
+    def get_results(self, request: HttpRequest) -> None:
+        with _askable():
+            super().get_results(request)
+
+
+@contextmanager
+def _askable() -> Iterator[None]:
+    """Raises `IncorrectLookupParameters`, which Django's page answers, for a year 99999 or a NUL."""
+    try:
+        yield
+    except (ValueError, OverflowError, DataError) as exc:
+        raise IncorrectLookupParameters(exc) from exc
+
+
+class AskedAdmin(admin.ModelAdmin):
+    """What all our pages of lists are."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AskedList
+
+
+class ReadOnlyAdmin(AskedAdmin):
     """Rows that only the server writes: staff can look, and nothing else."""
 
     class Media:
@@ -41,7 +73,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-class DeletedWhole(admin.ModelAdmin):
+class DeletedWhole(AskedAdmin):
     """Rows that go with all that is theirs: also with what the server alone writes, and nobody deletes by itself."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

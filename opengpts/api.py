@@ -15,10 +15,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 TOTAL_HEADER = "X-Total-Count"
 MAX_LIMIT = 1000
+MAX_OFFSET = 2**31 - 1
 # What the OpenAPI document says of the query of a list.
 PAGE_SCHEMAS = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT},
-    "offset": {"type": "integer", "minimum": 0, "default": 0},
+    "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
 }
 OK = {"status": "ok"}
 
@@ -50,7 +51,7 @@ def read_number(request: Request, name: str, *, default: int, least: int, most: 
 def read_page(request: Request) -> tuple[int, int]:
     """The `limit` and `offset` of a list. Raises `Invalid` for one out of range, or for no number."""
     limit = read_number(request, "limit", default=MAX_LIMIT, least=1, most=MAX_LIMIT)
-    return limit, read_number(request, "offset", default=0, least=0, most=2**31 - 1)
+    return limit, read_number(request, "offset", default=0, least=0, most=MAX_OFFSET)
 
 
 class HeaderPagination(BasePagination):

@@ -5,19 +5,26 @@ validated by the same library: pydantic. Views and Channels consumers share this
 """
 
 import json
-import math
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from opengpts.errors import BadRequest, Invalid
+from opengpts.strict_json import decode_json
 
-# Levels of lists and objects in a body. What is deeper would exhaust the stack of whatever handles it next.
-MAX_DEPTH = 100
-# Values in a body: members of objects and items of lists. Each costs far more in memory than on the wire, and may
-# be complained about; a body that comes near MAX_BODY_BYTES is text.
-MAX_VALUES = 100_000
+# What one answer says of a request: so many of the faults, and so many characters of what was sent in each place.
+# A request may have as many faults as values, and each could hold all of it.
+MAX_COMPLAINTS = 50
+MAX_SHOWN = 1000
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,7 +37,27 @@ def without_nul(text: str) -> str:
 
 
 # A name that people give things: any text that every database can store in a short column.
-Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(without_nul)]
+Name = Annotated[
+    str,
+    StringConstraints(max_length=255),
+    AfterValidator(without_nul),
+    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
+]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+# After `int` and its bounds: an integer as JSON has it. 1.0 is one, true and "1" are none.
+WHOLE = BeforeValidator(_number)
+# As the original reads it: JSON's booleans, and what people write for them.
+_FLAGS = [True, False, 1, 0, *("true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n")]
+Flag = Annotated[bool, WithJsonSchema({"enum": _FLAGS})]
+# The id of something that the server has made or a client has chosen. One that is no UUID is that of nothing: 404.
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
 def parse_body(model: type[Model], raw: bytes, content_type: str | None) -> Model:
@@ -59,106 +86,28 @@ def decode_body(raw: bytes, content_type: str | None) -> Any:
     return decode_json(text) if _is_json(content_type) else text
 
 
-def decode_json(text: str) -> Any:
-    """The value that `text` is the JSON of. Raises `Invalid` for what is none, or cannot be stored, or is too much."""
-    if _has_too_many_marks(text):
-        raise _too_much()
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        if "\\ud" in text.lower():
-            # An escaped half of a surrogate pair is legal JSON and yet no text: nothing could store or send it.
-            json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as exc:
-        raise _not_json(exc.pos, exc.msg) from exc
-    except UnicodeEncodeError as exc:
-        raise _not_json(exc.start, "Unpaired surrogate in a string") from exc
-    except RecursionError as exc:
-        raise _too_deep() from exc
-    except ValueError as exc:  # an integer of more digits than Python converts
-        raise _not_json(0, str(exc).split(";")[0]) from exc
-    _measure(value)
-    return value
-
-
-def _measure(value: Any) -> None:
-    """Raises `Invalid` for more than MAX_DEPTH levels or MAX_VALUES values."""
-    level = [value] if isinstance(value, dict | list) else []
-    values = 0
-    for _ in range(MAX_DEPTH):
-        values += sum(map(len, level))
-        if values > MAX_VALUES:
-            raise _too_much()
-        items = (
-            item for container in level for item in (container.values() if isinstance(container, dict) else container)
-        )
-        level = [item for item in items if isinstance(item, dict | list)]
-        if not level:
-            return
-    raise _too_deep()
-
-
-def _has_too_many_marks(text: str) -> bool:
-    """Whether there are more values in it than could be taken, told before they are made.
-
-    Python stands still while it reads JSON: some milliseconds for a megabyte of text, and hundreds for one of `{},`.
-    """
-    # A value has a comma or the beginning of its container before it, may begin one, and has a key at most.
-    most = 2 * MAX_VALUES
-    if sum(map(text.count, ",[{")) <= most:
-        return False
-    parts = text.replace("\\\\", "").replace('\\"', "").split('"', 2 * most + 1)
-    # Every other part stands in a string. No value needs more than two.
-    return len(parts) > 2 * most + 1 or sum(map("".join(parts[::2]).count, ",[{")) > most
-
-
-def _too_much() -> Invalid:
-    return _not_json(0, f"More than {MAX_VALUES} values")
-
-
-def _too_deep() -> Invalid:
-    return _not_json(0, f"Nested more than {MAX_DEPTH} levels deep")
-
-
 def _is_json(content_type: str | None) -> bool:
     # A page of the web can make a browser send a body without a type, or as text, anywhere; JSON it must ask for first.
     media = (content_type or "").partition(";")[0].strip().lower()
     return media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise json.JSONDecodeError(f"{text[:20]} is too large for a number", text, 0)
-    return number
-
-
-def _not_json(position: int, why: str) -> Invalid:
-    return Invalid(
-        [
-            {
-                "type": "json_invalid",
-                "loc": ["body", position],
-                "msg": "JSON decode error",
-                "input": {},
-                "ctx": {"error": why},
-            }
-        ]
-    )
-
-
 def complaints(exc: ValidationError, *loc: str | int) -> list[dict[str, Any]]:
-    """What pydantic found, as clients are told it; `loc` says where the validated value stands in the request."""
+    """What pydantic found, as clients are told it; `loc` says where the validated value stands in the request.
+
+    The first `MAX_COMPLAINTS` of it, and of each `input` no more than the beginning.
+    """
     found = []
-    for error in exc.errors(include_url=False, include_context=False):
+    shown: dict[int, Any] = {}
+    for error in exc.errors(include_url=False, include_context=False)[:MAX_COMPLAINTS]:
+        value = error["input"]
+        if id(value) not in shown:
+            shown[id(value)] = beginning_of(value)
         complaint: dict[str, Any] = {
             "type": error["type"],
             "loc": [*loc, *error["loc"]],
             "msg": error["msg"],
-            "input": error["input"],
+            "input": shown[id(value)],
         }
         if error["type"] == "model_type":
             complaint |= {
@@ -167,3 +116,11 @@ def complaints(exc: ValidationError, *loc: str | int) -> list[dict[str, Any]]:
             }
         found.append(complaint)
     return found
+
+
+def beginning_of(value: Any) -> Any:
+    """The value itself, or the beginning of its text where it is long."""
+    if not isinstance(value, str | dict | list):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest as DjangoBadRequest
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from opengpts.client_address import address_of_request
 from opengpts.errors import (
     INTERNAL_ERROR,
+    BadRequest,
     NotFound,
     NotIdentified,
     OpenGPTsError,
@@ -46,6 +48,8 @@ def as_client_error(exc: BaseException) -> OpenGPTsError:
         return TooLarge("The request body is larger than this server takes.")
     if isinstance(exc, Http404):
         return NotFound("Not Found")
+    if isinstance(exc, SuspiciousOperation | DjangoBadRequest):
+        return BadRequest("This request cannot be read: it has more parts than this server takes, or broken ones.")
     for kind, code in _CODE_OF_DRF:
         if isinstance(exc, kind):
             return OpenGPTsError(str(getattr(exc, "detail", "")), code=code)

@@ -5,8 +5,34 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db import models
+from django.forms.fields import InvalidJSONInput
+
+from opengpts.errors import Invalid
+from opengpts.strict_json import decode_json
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+class JSONFormField(forms.JSONField):
+    """JSON that somebody writes into a form, taken as strictly as a client's: see `opengpts.strict_json`."""
+
+    def to_python(self, value: Any) -> Any:
+        if self.disabled or not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        try:
+            return decode_json(value)
+        except Invalid as exc:
+            why = exc.details[0]["ctx"]["error"]
+            raise forms.ValidationError(f"Enter a valid JSON. {why}.", code="invalid") from exc
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        if self.disabled:
+            return initial
+        try:
+            return self.to_python(data)
+        except forms.ValidationError:
+            # Shown again as it was written.
+            return InvalidJSONInput(data)
 
 
 class JSONTextField(models.TextField):
@@ -34,7 +60,7 @@ class JSONTextField(models.TextField):
         return self.get_prep_value(self.value_from_object(obj)) or ""
 
     def formfield(self, **kwargs: Any) -> Any:
-        return super().formfield(**{"form_class": forms.JSONField, **kwargs})
+        return super().formfield(**{"form_class": JSONFormField, **kwargs})
 
 
 class SecretsField(JSONTextField):

@@ -14,12 +14,20 @@ from django.http.request import split_domain_port, validate_host
 
 NOT_OURS = "This server does not answer to that name. Its names are in ALLOWED_HOSTS."
 NOT_SECURE = "This server is reached by wss only."
+TOO_LONG = "The address is longer than this server takes (MAX_URL_BYTES)."
+TOO_MUCH = "The headers are larger than this server takes (MAX_HEADER_BYTES)."
 # What consumers answer.
 _STREAMS = re.compile(r"/(?:runs/.*stream|threads/.*/stream(?:/events)?)/?", re.DOTALL)
 
 
 async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
-    """Answer a request that names another host, or must come over HTTPS. False where nothing speaks against it."""
+    """Answer a request that says too much, names another host, or must come over HTTPS. False for any other."""
+    if _is_long(scope):
+        await answer(send, 414, TOO_LONG)
+        return True
+    if _is_large(scope):
+        await answer(send, 431, TOO_MUCH)
+        return True
     headers = dict(scope["headers"])
     if not _is_ours(headers):
         await answer(send, 400, NOT_OURS)
@@ -33,15 +41,26 @@ async def refuse_at_gate(scope: dict[str, Any], send: Any) -> bool:
 
 async def refuse_socket_at_gate(scope: dict[str, Any], receive: Any, send: Any) -> bool:
     """The same for a WebSocket, whose handshake is refused: with the reason where the server can send one."""
-    ours = _is_ours(dict(scope["headers"]))
-    if ours and (not settings.SECURE_SSL_REDIRECT or is_secure(scope)):
+    reason = _reason_against(scope)
+    if reason is None:
         return False
     await receive()
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        await answer(send, 403, NOT_SECURE if ours else NOT_OURS, kind="websocket.http.response")
+        await answer(send, 403, reason, kind="websocket.http.response")
     else:
         await send({"type": "websocket.close"})
     return True
+
+
+def _reason_against(scope: Mapping[str, Any]) -> str | None:
+    """Why a WebSocket is refused; None where nothing speaks against it."""
+    if _is_long(scope):
+        return TOO_LONG
+    if _is_large(scope):
+        return TOO_MUCH
+    if not _is_ours(dict(scope["headers"])):
+        return NOT_OURS
+    return NOT_SECURE if settings.SECURE_SSL_REDIRECT and not is_secure(scope) else None
 
 
 def is_secure(scope: Mapping[str, Any]) -> bool:
@@ -61,6 +80,16 @@ async def answer(send: Any, status: int, detail: str, *, kind: str = "http.respo
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in said.items()]
     await send({"type": f"{kind}.start", "status": status, "headers": encoded})
     await send({"type": f"{kind}.body", "body": body})
+
+
+def _is_long(scope: Mapping[str, Any]) -> bool:
+    # The path as it was sent, where the server tells it: decoded it may be a third as long.
+    path = scope.get("raw_path") or scope["path"].encode(errors="replace")
+    return len(path) + len(scope.get("query_string", b"")) > settings.MAX_URL_BYTES
+
+
+def _is_large(scope: Mapping[str, Any]) -> bool:
+    return sum(len(name) + len(value) for name, value in scope["headers"]) > settings.MAX_HEADER_BYTES
 
 
 def _is_ours(headers: dict[bytes, bytes]) -> bool:

@@ -1,5 +1,6 @@
 """Finding the row that a client names."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,16 @@ from opengpts.errors import NotFound
 Row = TypeVar("Row", bound=Model)
 
 
+# As the original reads them. `uuid.UUID` also reads underscores, blanks, and digits of any script.
+_HEX = r"(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_UUID = re.compile(rf"{_HEX}|\{{{_HEX}\}}|urn:uuid:{_HEX}", re.ASCII | re.IGNORECASE)
+
+
 def parse_id(text: str, *, what: str) -> uuid.UUID:
-    """`text` as a UUID, in any spelling that `uuid.UUID` reads. Raises `NotFound`: no such `what` can exist."""
-    try:
-        return uuid.UUID(text)
-    except ValueError as exc:
-        raise NotFound(f"{what} not found") from exc
+    """`text` as a UUID, with its dashes or without. Raises `NotFound`: no such `what` can exist."""
+    if not _UUID.fullmatch(text):
+        raise NotFound(f"{what} not found")
+    return uuid.UUID(text)
 
 
 def find(rows: QuerySet[Row], text: str, *, what: str) -> Row:

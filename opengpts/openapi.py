@@ -44,6 +44,56 @@ LIMITED = Problem
 INVALID = ValidationProblem
 
 
+def sent_events(**fields: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one event of a `text/event-stream`: OpenAPI has no word for a stream of them before 3.2.
+
+    `fields` say more about some of its fields.
+    """
+    text = {"type": "string"}
+    return {"type": "object", "properties": {name: text | fields.get(name, {}) for name in ("id", "event", "data")}}
+
+
+class Refusal(BaseModel):
+    """Why a request was not done: a sentence, or what is wrong with which of its places."""
+
+    detail: list[Complaint] | str
+
+
+# What drf-spectacular says of an id: routes take any text, which is then that of nothing.
+_ANY_SEGMENT = "^[^/]+$"
+# What every operation may answer beside what it names itself.
+_UNAUTHENTICATED = "Nothing says who is asking, or what says it is not valid (any more)."
+_REFUSED = (
+    "Not done, as every operation may answer: 400 for what cannot be read, 403 for what may not be done, 404 for what "
+    "is not there or not yours, 405, 408, 409 for what does not go with how things stand, 413, 414 and 431 for what is "
+    "too large, 415 for another kind of content, 422 for what has the wrong shape, 429 for too much (`Retry-After` "
+    "says when to come back), 500 for a fault of the server's own, 502 to 504 for those of others."
+)
+
+
+def complete_operations(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:
+    """A postprocessing hook of drf-spectacular: the answers that are the same for all operations."""
+    refusal = Refusal.model_json_schema(ref_template="#/components/schemas/{model}")
+    result["components"]["schemas"] |= {**refusal.pop("$defs"), "Refusal": refusal}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    challenge = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    for path in result["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["schema"].get("pattern") == _ANY_SEGMENT:
+                    parameter["schema"] = {"type": "string", "format": "uuid"}
+            if body := operation.get("requestBody"):
+                body["required"] = True
+            responses = operation["responses"]
+            if operation.get("security"):
+                if settings.AUTH_DEFAULT_USER is not None and {} not in operation["security"]:
+                    operation["security"].append({})
+                unknown = {"description": _UNAUTHENTICATED, "headers": challenge, "content": content}
+                responses.setdefault("401", unknown)
+            responses.setdefault("default", {"description": _REFUSED, "content": content})
+    return result
+
+
 # What goes with every AUTH_TYPE.
 _API_KEY = {
     "type": "apiKey",

@@ -4,17 +4,25 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from drf_spectacular.utils import extend_schema_field
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from rest_framework import serializers
 
+from assistants.schemas import Configurable
+from opengpts.bodies import Id, Name
 from runs.models import Run
+from threads.message_input import Messages
+
+# Decisions of one answer: as many calls as a message may have, and more than any model makes.
+MAX_DECISIONS = 128
+# Why a call was not made, for the model to read.
+Reason = Annotated[str, Field(max_length=10_000)]
 
 
 class RunConfig(BaseModel):
     """What is different for one run: `configurable` as an assistant's."""
 
-    configurable: dict[str, Any] | None = None
+    configurable: Annotated[dict[str, Any] | None, WithJsonSchema(Configurable)] = None
 
 
 class Approve(BaseModel):
@@ -26,7 +34,7 @@ class Approve(BaseModel):
 class EditedAction(BaseModel):
     """A call as it should be instead. The tool stays the same."""
 
-    name: str
+    name: Name
     args: dict[str, Any]
 
 
@@ -41,7 +49,7 @@ class Reject(BaseModel):
     """Do not run the call. The model is told, with the reason given as `message`."""
 
     type: Literal["reject"]
-    message: str | None = None
+    message: Reason | None = None
 
 
 Decision = Annotated[Approve | Edit | Reject, Field(discriminator="type")]
@@ -50,7 +58,7 @@ Decision = Annotated[Approve | Edit | Reject, Field(discriminator="type")]
 class Resume(BaseModel):
     """A decision on each tool call that waits, in the order of the calls."""
 
-    decisions: list[Decision]
+    decisions: list[Decision] = Field(max_length=MAX_DECISIONS)
 
 
 class Command(BaseModel):
@@ -78,18 +86,22 @@ class RunBody(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "not": {
+                "required": ["input", "command"],
+                "properties": {name: {"not": {"type": "null"}} for name in ("input", "command")},
+            },
             "examples": [
                 {
                     "thread_id": "231dc7f3-33ee-4040-98fe-27f6e2aa8b2b",
                     "input": {"messages": [{"type": "human", "content": "have a good day!"}]},
                 }
-            ]
+            ],
         }
     )
 
-    thread_id: str
-    assistant_id: str | None = None
-    input: Any = None
+    thread_id: Id
+    assistant_id: Id | None = None
+    input: Messages | None = None
     command: Command | None = None
     config: RunConfig | None = None
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"

@@ -23,7 +23,7 @@ from runs.schemas import RunBody, RunConfig
 from threads.checkpoints import UnknownCheckpoint, checkpoint_named_in
 from threads.message_input import parse_messages
 from threads.models import Thread
-from threads.rows import lock_thread
+from threads.rows import lock_thread, refuse_full
 from threads.state import has_checkpoint
 from threads.storage import bytes_of_wire
 from threads.transactions import fetch
@@ -48,9 +48,10 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Seq
 
     Raises `NotFound` for a thread that is not theirs, an assistant they cannot see, or a checkpoint that the thread
     does not have; `BadRequest` where neither the body nor the thread has an assistant; `Invalid` for input or config
-    of the wrong shape, or decisions that do not fit the tool calls that wait; `Conflict` where none do, or where
-    another run of the thread has not ended and the strategy is `reject`; `RateLimited` where too many runs wait;
-    `QuotaExceeded` where the owner may begin no more today, or store no more. They pay, whosever the assistant is.
+    of the wrong shape, or decisions that do not fit the tool calls that wait; `Conflict` where none do, where the
+    thread is full, or where another run of the thread has not ended and the strategy is `reject`; `RateLimited` where
+    too many runs wait; `QuotaExceeded` where the owner may begin no more today, or store no more. They pay, whosever
+    the assistant is.
     """
     thread = find(Thread.objects.owned_by(owner).select_related("assistant"), body.thread_id, what="Thread")
     assistant = _assistant_for(owner, thread, body.assistant_id)
@@ -63,7 +64,7 @@ def create_run(*, owner: User, body: RunBody, awaited: bool = False, stored: Seq
     allowance = allowance_of(owner)
     check_storage(user=owner, allowance=allowance, adding=bytes_of_wire(messages) if messages else 0)
     with referring_to("Thread"):
-        lock_thread(thread.pk)
+        refuse_full(lock_thread(thread.pk), len(messages or []))
         _make_room(thread, body)
         # Last, for those in whose place this one comes wait no more.
         _refuse_too_many(owner)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
@@ -16,7 +15,7 @@ from opengpts.auth import Needs, Scope, requester
 from opengpts.errors import Invalid, OpenGPTsError
 from opengpts.later import Later
 from opengpts.lookup import find
-from opengpts.openapi import BAD_REQUEST, CONFLICT, DELETED, INVALID, LIMITED, NOT_FOUND
+from opengpts.openapi import BAD_REQUEST, CONFLICT, DELETED, INVALID, LIMITED, NOT_FOUND, sent_events
 from runs.cancellation import cancel_run, delete_run
 from runs.models import CancelAction, Run
 from runs.schemas import RunBody, RunSerializer, RunStarted
@@ -30,10 +29,15 @@ STREAM = (
     "run so far, the last one growing; `error` with status_code, message and code; `end`. The run goes on when the "
     "client leaves, unless it asked for `on_disconnect: cancel`."
 )
-STREAMED = {(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, description=STREAM)}
+STREAMED = {
+    (200, "text/event-stream"): OpenApiResponse(
+        sent_events(event={"enum": ["metadata", "data", "error", "end"]}), description=STREAM
+    )
+}
 NO_STREAMS = "Streams need an ASGI server, such as uvicorn or daphne."
 # Seconds.
 MAX_WAIT = 3600
+_SECONDS = {"type": "integer", "minimum": 0, "maximum": MAX_WAIT, "default": MAX_WAIT}
 
 
 @extend_schema(tags=["runs"])
@@ -103,9 +107,7 @@ class RunViewSet(GenericViewSet[Run]):
 
     @extend_schema(
         summary="The run, when it has ended",
-        parameters=[
-            OpenApiParameter("timeout", int, description=f"Seconds after which it is shown anyway, up to {MAX_WAIT}.")
-        ],
+        parameters=[OpenApiParameter("timeout", _SECONDS, description="Seconds after which it is shown anyway.")],
         responses={200: RunSerializer, 404: NOT_FOUND, 422: INVALID},
     )
     @action(detail=True, pagination_class=None)
@@ -142,7 +144,7 @@ class RunViewSet(GenericViewSet[Run]):
         parameters=[
             OpenApiParameter(
                 "Last-Event-ID",
-                int,
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
                 OpenApiParameter.HEADER,
                 description="The id of the last event that was received: the stream goes on after it.",
             )

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.forms import ChoiceField, JSONField, ModelForm
+from django.forms import ChoiceField, ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from assistants.admin import say_where
 from audit.staff import AuditedDeletion, by_staff
+from opengpts.admin import AskedAdmin
 from opengpts.bodies import complaints
 from opengpts.errors import Invalid, OpenGPTsError
+from opengpts.fields import JSONFormField
 from schedules.cron import timezones
 from schedules.due import run_schedule
 from schedules.models import Schedule
@@ -27,12 +29,12 @@ class ScheduleForm(ModelForm):
     timezone = ChoiceField(
         label="time zone", choices=lambda: [(name, name) for name in sorted(timezones())], initial="UTC"
     )
-    input = JSONField(
+    input = JSONFormField(
         required=False,
         initial=list,
         help_text='Messages: [{"type": "human", "content": "…"}]. With [] the conversation is answered as it stands.',
     )
-    config = JSONField(
+    config = JSONFormField(
         required=False,
         initial=dict,
         help_text=(
@@ -85,7 +87,7 @@ class ScheduleForm(ModelForm):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(AuditedDeletion):
+class ScheduleAdmin(AuditedDeletion, AskedAdmin):
     """The schedules of everyone. One belongs to the owner of its thread, who sees and may change it."""
 
     form = ScheduleForm

@@ -1,13 +1,18 @@
 """The shape of schedules on the wire."""
 
-from typing import Any
+from typing import Annotated
 
 from drf_spectacular.utils import extend_schema_field
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rest_framework import serializers
 
+from opengpts.bodies import Flag, Id, Name
 from runs.schemas import RunConfig
+from schedules.cron import MAX_LENGTH
 from schedules.models import Schedule
+from threads.message_input import Messages
+
+TimeZone = Annotated[Name, Field(json_schema_extra={"format": "time-zone"})]
 
 
 class ScheduleBody(BaseModel):
@@ -33,13 +38,13 @@ class ScheduleBody(BaseModel):
         }
     )
 
-    thread_id: str
-    cron: str
-    timezone: str = "UTC"
-    assistant_id: str | None = None
-    input: list[Any] | dict[str, Any] = []
+    thread_id: Id
+    cron: Annotated[str, Field(max_length=MAX_LENGTH, json_schema_extra={"format": "cron"})]
+    timezone: TimeZone = "UTC"
+    assistant_id: Id | None = None
+    input: Messages = []
     config: RunConfig | None = None
-    enabled: bool = True
+    enabled: Flag = True
 
 
 class ScheduleSerializer(serializers.ModelSerializer[Schedule]):

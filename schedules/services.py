@@ -10,8 +10,9 @@ from accounts.models import User
 from assistants.config_checking import check_and_seal, may_keep
 from assistants.models import Assistant
 from audit.services import Actor, record_deletion, record_put
-from opengpts.errors import BadRequest, Conflict, Invalid, NotFound
+from opengpts.errors import BadRequest, Invalid, NotFound
 from opengpts.lookup import find, referring_to
+from opengpts.ownership import refuse_beyond
 from schedules.cron import Unschedulable, next_time
 from schedules.models import Schedule
 from schedules.schemas import ScheduleBody
@@ -25,10 +26,8 @@ def create_schedule(
     """A new schedule of `owner`'s. Raises as `check_schedule`, and `Conflict` where they have `at_most` already."""
     fields = check_schedule(owner=owner, body=body)
     with referring_to("Thread"):
-        # Or two requests at once could both find room for the last.
-        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
-        if at_most is not None and Schedule.objects.owned_by(owner).count() >= at_most:
-            raise Conflict(f"A user may have {at_most} schedules. Delete one, or change it.")
+        if at_most is not None:
+            refuse_beyond(at_most, Schedule.objects.owned_by(owner), owner=owner)
         schedule = Schedule.objects.create(owner=owner, **fields)
         record_put(target=schedule, owner=owner, made=True, changed=(), by=by)
     return schedule

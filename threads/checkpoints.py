@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from opengpts.errors import Invalid, NotFound
-from threads.models import Checkpoint
+from threads.models import MAX_CHECKPOINT_ID, Checkpoint
 
 
 class UnknownCheckpoint(NotFound):
@@ -24,7 +24,7 @@ def checkpoints_of(thread_id: UUID) -> QuerySet[Checkpoint]:
 
 def may_name_checkpoint(text: str) -> bool:
     """Whether a checkpoint may have this id: a database can be asked for it then, which some refuse for other texts."""
-    return text.isascii() and text.isprintable()
+    return len(text) <= MAX_CHECKPOINT_ID and text.isascii() and text.isprintable()
 
 
 def checkpoint_named_in(config: Mapping[str, Any] | None, *loc: str) -> str | None:

@@ -7,13 +7,25 @@ Nothing here needs LangChain, so that addresses resolve without importing it.
 
 import json
 import uuid
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from django.conf import settings
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
-from opengpts.bodies import Name, complaints
+from opengpts.bodies import WHOLE, Name, beginning_of, complaints
 from opengpts.errors import Invalid
+from opengpts.strict_json import decode_json
 
 TYPE_OF = {
     "human": "human",
@@ -36,7 +48,11 @@ def _known_type(text: str) -> str:
     return TYPE_OF[text]
 
 
-MessageType = Annotated[str, AfterValidator(_known_type)]
+MessageType = Annotated[
+    str,
+    AfterValidator(_known_type),
+    WithJsonSchema({"type": "string", "enum": [name for name in TYPE_OF if name != "remove"]}),
+]
 MessageId = Annotated[Name, StringConstraints(min_length=1)]
 
 
@@ -66,7 +82,39 @@ def _whole_block(block: dict[str, Any]) -> dict[str, Any]:
     return block
 
 
-ContentBlock = Annotated[dict[str, Any], AfterValidator(_whole_block)]
+# What the OpenAPI document says of blocks.
+_BLOCKS: list[dict[str, Any]] = [
+    {"properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["type", "text"]},
+    {
+        "properties": {
+            "type": {"const": "image_url"},
+            "image_url": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+        },
+        "required": ["type", "image_url"],
+    },
+    {
+        "properties": {"type": {"enum": sorted(_MEDIA_TYPES)}, "url": {"type": "string"}},
+        "required": ["type", "url"],
+    },
+    {
+        "properties": {
+            "type": {"enum": sorted(_MEDIA_TYPES)},
+            "base64": {"type": "string"},
+            "mime_type": {"type": "string"},
+        },
+        "required": ["type", "base64", "mime_type"],
+    },
+    {
+        "description": "Anything else that a model or a tool may know.",
+        "properties": {"type": {"type": "string", "not": {"enum": ["text", "image_url", *sorted(_MEDIA_TYPES)]}}},
+        "required": ["type"],
+    },
+]
+ContentBlock = Annotated[
+    dict[str, Any],
+    AfterValidator(_whole_block),
+    WithJsonSchema({"anyOf": [{"type": "object", **block} for block in _BLOCKS]}),
+]
 
 
 class ToolCallBody(BaseModel):
@@ -74,23 +122,23 @@ class ToolCallBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str
+    name: Name
     args: dict[str, Any]
-    id: str | None = None
+    id: Name | None = None
     type: Literal["tool_call"] = "tool_call"
 
 
 class FunctionBody(BaseModel):
     """The function of a tool call in OpenAI's form; `arguments` is JSON text."""
 
-    name: str
-    arguments: str
+    name: Name
+    arguments: Annotated[str, Field(json_schema_extra={"format": "json-object"})]
 
 
 class OpenAIToolCallBody(BaseModel):
     """A tool call in OpenAI's form."""
 
-    id: str
+    id: Name
     type: Literal["function"] = "function"
     function: FunctionBody
 
@@ -101,10 +149,13 @@ class InvalidToolCallBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     type: Literal["invalid_tool_call"] = "invalid_tool_call"
-    name: str | None = None
+    name: Name | None = None
     args: str | None = None
-    id: str | None = None
+    id: Name | None = None
     error: str | None = None
+
+
+Tokens = Annotated[int, Field(ge=0, le=2**53), WHOLE]
 
 
 class UsageBody(BaseModel):
@@ -112,29 +163,44 @@ class UsageBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
-    input_token_details: dict[str, int] = Field(default_factory=dict)
-    output_token_details: dict[str, int] = Field(default_factory=dict)
+    input_tokens: Tokens
+    output_tokens: Tokens
+    total_tokens: Tokens
+    input_token_details: dict[str, Tokens] = Field(default_factory=dict)
+    output_token_details: dict[str, Tokens] = Field(default_factory=dict)
+
+
+def _whole_message(key: str, types: list[str], *needed: str) -> dict[str, Any]:
+    not_null = {name: {"not": {"type": "null"}} for name in needed}
+    return {"properties": {key: {"enum": types}, **not_null}, "required": [key, *needed]}
+
+
+# What the OpenAPI document says of which fields go together: `MessageBody.as_message` checks it.
+_SAID = [name for name, kind in TYPE_OF.items() if kind not in ("tool", "remove")]
+_WHOLE_MESSAGES = [
+    _whole_message("type", _SAID, "content"),
+    {**_whole_message("role", _SAID, "content"), "not": {"required": ["type"]}},
+    _whole_message("type", ["tool"], "content", "tool_call_id"),
+    {**_whole_message("role", ["tool"], "content", "tool_call_id"), "not": {"required": ["type"]}},
+]
 
 
 class MessageBody(BaseModel):
-    """One message, in LangChain's form or OpenAI's. Unknown fields are not kept."""
+    """One message, in LangChain's form (`type`) or OpenAI's (`role`). Unknown fields are not kept."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra=lambda schema: schema.update(anyOf=_WHOLE_MESSAGES))
 
     type: MessageType | None = None
     role: MessageType | None = None
     content: str | list[str | ContentBlock] | None = None
     id: MessageId | None = None
-    name: str | None = None
+    name: Name | None = None
     additional_kwargs: dict[str, Any] = Field(default_factory=dict)
     response_metadata: dict[str, Any] = Field(default_factory=dict)
     tool_calls: list[ToolCallBody | OpenAIToolCallBody] | None = None
     invalid_tool_calls: list[InvalidToolCallBody] = Field(default_factory=list)
     usage_metadata: UsageBody | None = None
-    tool_call_id: str | None = None
+    tool_call_id: Name | None = None
     artifact: Any = None
     status: Literal["success", "error"] = "success"
     # The original's tool messages hold documents, which are dictionaries in a list like any content.
@@ -175,30 +241,83 @@ def _tool_call(call: ToolCallBody | OpenAIToolCallBody) -> dict[str, Any]:
     if isinstance(call, ToolCallBody):
         return {**call.model_dump(), "id": call_id}
     try:
-        args = json.loads(call.function.arguments or "{}")
-    except json.JSONDecodeError as exc:
+        args = decode_json(call.function.arguments or "{}")
+    except Invalid as exc:
         raise PydanticCustomError("json_invalid", "A tool call's arguments are not JSON") from exc
     if not isinstance(args, dict):
         raise PydanticCustomError("dict_type", "A tool call's arguments should be a JSON object")
     return {"name": call.function.name, "args": args, "id": call_id, "type": "tool_call"}
 
 
-Message = Annotated[MessageBody, AfterValidator(lambda body: body.as_message())]
+def _within_limits(body: MessageBody) -> dict[str, Any]:
+    """The message, unless there is too much of it."""
+    message = body.as_message()
+    content = message["content"]
+    blocks = content if isinstance(content, list) else [content]
+    if len(blocks) > settings.MAX_CONTENT_BLOCKS:
+        raise _too_much("{most} content blocks", "MAX_CONTENT_BLOCKS")
+    texts = (block.get("text") if isinstance(block, dict) else block for block in blocks)
+    if sum(len(text) for text in texts if isinstance(text, str)) > settings.MAX_MESSAGE_CHARACTERS:
+        raise _too_much("{most} characters", "MAX_MESSAGE_CHARACTERS")
+    if len(message.get("tool_calls", ())) + len(message.get("invalid_tool_calls", ())) > settings.MAX_TOOL_CALLS:
+        raise _too_much("{most} tool calls", "MAX_TOOL_CALLS")
+    if len(json.dumps(message, ensure_ascii=False).encode()) > settings.MAX_MESSAGE_BYTES:
+        raise _too_much("{most} bytes, as JSON", "MAX_MESSAGE_BYTES")
+    return message
+
+
+def _too_much(what: str, setting: str) -> PydanticCustomError:
+    context = {"most": getattr(settings, setting)}
+    return PydanticCustomError("too_long", f"A message should have at most {what} ({setting})", context)
+
+
+class RemovalBody(BaseModel):
+    """Takes the message of that id out of the conversation."""
+
+    type: Literal["remove"]
+    id: MessageId
+
+
+class MessagesBody(BaseModel):
+    """Messages under a key, as graphs have them."""
+
+    messages: list[MessageBody] | MessageBody
+
+
+class ChangesBody(BaseModel):
+    """Messages to add, replace or remove, under a key."""
+
+    messages: list[MessageBody | RemovalBody] | MessageBody | RemovalBody
+
+
+# For the OpenAPI document: `parse_messages` reads what these fields hold.
+if TYPE_CHECKING:
+    Messages: TypeAlias = Any
+    Changes: TypeAlias = Any
+else:
+    Messages = Annotated[list[MessageBody] | MessageBody | MessagesBody, SkipValidation]
+    Changes = Annotated[list[MessageBody | RemovalBody] | MessageBody | RemovalBody | ChangesBody, SkipValidation]
+
+Message = Annotated[MessageBody, AfterValidator(_within_limits)]
 _MESSAGES: TypeAdapter[list[Any]] = TypeAdapter(list[Message])
 
 
 def parse_messages(value: Any, *loc: str, removals: bool = True) -> list[dict[str, Any]]:
     """The messages that `value` holds: a list, one message, or either of them under the key `messages`.
 
-    `loc` says where `value` stands in the body. Raises `Invalid` for anything else, and for the removal of a
-    message where no `removals` are taken.
+    `loc` says where `value` stands in the body. Raises `Invalid` for anything else, for too many or too large ones,
+    and for the removal of a message where no `removals` are taken.
     """
     if isinstance(value, dict) and not ({"type", "role"} & value.keys()):
         if "messages" not in value:
-            raise Invalid.at(*loc, "messages", msg="Field required", value=value, type="missing")
+            raise Invalid.at(*loc, "messages", msg="Field required", value=beginning_of(value), type="missing")
         value, loc = value["messages"], (*loc, "messages")
     if isinstance(value, dict):
         value = [value]
+    most = settings.MAX_MESSAGES_PER_REQUEST
+    if isinstance(value, list) and len(value) > most:
+        msg = f"A request should have at most {most} messages, not {len(value)} (MAX_MESSAGES_PER_REQUEST)"
+        raise Invalid.at(*loc, msg=msg, value=len(value), type="too_long")
     try:
         messages: list[dict[str, Any]] = _MESSAGES.validate_python(value)
     except ValidationError as exc:

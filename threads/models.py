@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 
+MAX_CHECKPOINT_ID = 64
+
+
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def owned_by(self, user: "User") -> "ThreadQuerySet":
         """The threads that `user` started: the only ones they may see or change."""
@@ -106,8 +109,8 @@ class Checkpoint(models.Model):
     # No index of its own: the unique constraint begins with it.
     thread = models.ForeignKey(Thread, models.CASCADE, related_name="checkpoints", db_index=False)
     checkpoint_ns = models.TextField(blank=True)
-    checkpoint_id = models.CharField(max_length=64)
-    parent_checkpoint_id = models.CharField(max_length=64, blank=True)
+    checkpoint_id = models.CharField(max_length=MAX_CHECKPOINT_ID)
+    parent_checkpoint_id = models.CharField(max_length=MAX_CHECKPOINT_ID, blank=True)
     run_id = models.CharField(max_length=255, blank=True)
     source = models.CharField(max_length=32, blank=True)
     step = models.IntegerField(default=0)
@@ -141,7 +144,7 @@ class CheckpointWrite(models.Model):
 
     thread = models.ForeignKey(Thread, models.CASCADE, related_name="checkpoint_writes", db_index=False)
     checkpoint_ns = models.TextField(blank=True)
-    checkpoint_id = models.CharField(max_length=64)
+    checkpoint_id = models.CharField(max_length=MAX_CHECKPOINT_ID)
     task_id = models.CharField(max_length=64)
     task_path = models.TextField(blank=True)
     # Which may be another run than the one that saved the checkpoint: one that goes on from there.

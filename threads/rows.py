@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from opengpts.errors import Conflict, NotFound
@@ -34,13 +35,23 @@ class NotTheirs(Conflict):
         super().__init__("The run was deleted, or goes on in another process.")
 
 
-def lock_thread(thread_id: UUID) -> None:
-    """Make other writers of the thread's messages wait until this transaction ends.
+def lock_thread(thread_id: UUID) -> int:
+    """Make other writers of the thread's messages wait until this transaction ends. Returns its last position.
 
     (SQLite has one writer at a time anyway: the transaction itself is the lock.) Raises `UnknownThread`.
     """
-    if not Thread.objects.select_for_update(no_key=True).filter(pk=thread_id).values_list("pk").first():
+    locked = Thread.objects.select_for_update(no_key=True).filter(pk=thread_id).values_list("last_position").first()
+    if locked is None:
         raise UnknownThread
+    last_position: int = locked[0]
+    return last_position
+
+
+def refuse_full(last_position: int, new: int) -> None:
+    """Raises `Conflict` where a thread would get beyond MAX_MESSAGES_PER_THREAD with so many `new` messages."""
+    most = settings.MAX_MESSAGES_PER_THREAD
+    if last_position + new > most:
+        raise Conflict(f"A thread takes {most} messages (MAX_MESSAGES_PER_THREAD). Start another one.")
 
 
 def place_messages(

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, RootModel
 from rest_framework import serializers
 
-from opengpts.bodies import Name
+from opengpts.bodies import Id, Name
+from threads.message_input import Changes
 from threads.models import Thread
 
 
@@ -14,7 +15,7 @@ class ThreadBody(BaseModel):
     """What a client sends to create or replace a thread."""
 
     name: Name
-    assistant_id: str
+    assistant_id: Id
 
 
 class StateBody(BaseModel):
@@ -29,7 +30,7 @@ class StateBody(BaseModel):
         json_schema_extra={"examples": [{"values": [{"type": "human", "content": "hi! my name is bob"}]}]}
     )
 
-    values: list[Any] | dict[str, Any]
+    values: Changes
     config: dict[str, Any] | None = None
 
 

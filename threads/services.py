@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -13,18 +14,22 @@ from assistants.models import Assistant
 from audit.services import record_deletion, record_put
 from opengpts.errors import Conflict
 from opengpts.lookup import find, referring_to
-from opengpts.ownership import put_owned
+from opengpts.ownership import put_owned, refuse_beyond
 from quotas.allowances import allowance_of
 from quotas.storage import check_storage
 from threads.models import Thread
-from threads.rows import lock_thread
+from threads.rows import lock_thread, refuse_full
 from threads.state import append_messages
 from threads.storage import bytes_of_wire
 
 
 def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
-    """A new thread of `owner`'s with an assistant. Raises `NotFound` for an assistant they cannot see."""
+    """A new thread of `owner`'s with an assistant.
+
+    Raises `NotFound` for an assistant they cannot see, `Conflict` for one thread too many.
+    """
     with referring_to("Assistant"):
+        refuse_beyond(settings.THREADS_PER_USER, Thread.objects.owned_by(owner), owner=owner)
         thread = Thread.objects.create(owner=owner, **_fields(owner, name, assistant_id))
         record_put(target=thread, owner=owner, made=True, changed=())
     return thread
@@ -33,14 +38,21 @@ def create_thread(*, owner: User, name: str, assistant_id: str) -> Thread:
 def put_thread(*, owner: User, thread_id: uuid.UUID, name: str, assistant_id: str) -> Thread:
     """`owner`'s thread under that id, changed or made; its messages stay.
 
-    Raises `NotFound` where the id is somebody else's, or the assistant is none they can see.
+    Raises `NotFound` where the id is somebody else's, or the assistant is none they can see; `Conflict` for one
+    thread too many.
     """
     mine = Thread.objects.owned_by(owner)
     fields = _fields(owner, name, assistant_id)
     with transaction.atomic():
         before = mine.select_for_update(no_key=True).filter(pk=thread_id).values("name", "assistant_id").first()
         thread, made = put_owned(
-            mine, thread_id, missing="Thread not found", owner=owner, updated_at=timezone.now(), **fields
+            mine,
+            thread_id,
+            owner=owner,
+            most=settings.THREADS_PER_USER,
+            missing="Thread not found",
+            updated_at=timezone.now(),
+            **fields,
         )
         changed = [key for key in ("name", "assistant_id") if before is None or before[key] != fields[key]]
         record_put(target=thread, owner=owner, made=made, changed=changed)
@@ -71,12 +83,12 @@ def post_state(
     """Append messages, in the API's form, to the state of an idle thread of `owner`'s; those of known ids are replaced.
 
     With `checkpoint_id` it is the state at that checkpoint (see `append_messages`). Raises `UnknownCheckpoint`;
-    `Conflict` while a run goes on in the thread: it would not see them, and its next state would lack them; and
-    `QuotaExceeded` where its owner may store no more.
+    `Conflict` where the thread is full, and while a run goes on in it: it would not see them, and its next state would
+    lack them; and `QuotaExceeded` where its owner may store no more.
     """
     check_storage(user=owner, allowance=allowance_of(owner), adding=bytes_of_wire(messages))
     with transaction.atomic():
-        lock_thread(thread.pk)
+        refuse_full(lock_thread(thread.pk), len(messages))
         # A run that waits after an attempt has steps left in the state, which its next attempt goes on with.
         if thread.runs.filter(Q(status="running") | Q(status="pending", attempts__gt=0)).exists():
             raise Conflict("A run is going on in this thread. Wait for its end, or send the messages with a run.")

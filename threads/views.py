@@ -18,7 +18,7 @@ from opengpts.openapi import BAD_REQUEST, GONE, INVALID, LIMITED, NOT_FOUND
 from threads.branches import read_branches
 from threads.checkpoints import checkpoint_named_in, may_name_checkpoint
 from threads.message_input import parse_messages
-from threads.models import Thread
+from threads.models import MAX_CHECKPOINT_ID, Thread
 from threads.schemas import StateBody, ThreadBody, ThreadBranches, ThreadHistory, ThreadSerializer, ThreadState
 from threads.services import create_thread, delete_thread, post_state, put_thread
 from threads.state import read_history, read_state
@@ -27,6 +27,8 @@ from threads.wire import encode_branches, encode_history, encode_state
 WHAT = "Thread"
 HISTORY_LIMIT = 20
 MAX_HISTORY_LIMIT = 100
+_CHECKPOINT = {"type": "string", "maxLength": MAX_CHECKPOINT_ID, "pattern": "^[ -~]*$"}
+_HISTORY = {"type": "integer", "minimum": 1, "maximum": MAX_HISTORY_LIMIT, "default": HISTORY_LIMIT}
 
 
 @extend_schema(tags=["threads"])
@@ -117,9 +119,9 @@ class ThreadViewSet(GenericViewSet[Thread]):
         summary="The thread's states, newest first",
         parameters=[
             OpenApiParameter(
-                "limit", int, description=f"How many, up to {MAX_HISTORY_LIMIT}; fewer come where they are large."
+                "limit", _HISTORY, description=f"How many, up to {MAX_HISTORY_LIMIT}; fewer come where they are large."
             ),
-            OpenApiParameter("before", str, description="A checkpoint id: only states older than it."),
+            OpenApiParameter("before", _CHECKPOINT, description="A checkpoint id: only states older than it."),
         ],
         responses={200: ThreadHistory, 400: BAD_REQUEST, 404: NOT_FOUND, 422: INVALID},
     )

@@ -157,6 +157,7 @@ def cache(url: str, prefix: str) -> dict[str, Any]:
 
 CACHES = {"default": cache(REDIS_URL, REDIS_PREFIX)}
 
+SESSION_ENGINE = "opengpts.sessions"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -183,6 +184,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["opengpts.auth.MayAsk"],
     "DEFAULT_THROTTLE_CLASSES": ["opengpts.throttling.Throttle"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "opengpts.negotiation.AlwaysJSON",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "opengpts.api.HeaderPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -201,6 +203,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     # 3.1 is the first that has a word for null.
     "OAS_VERSION": "3.1.0",
+    # Not its hook that names enums: the same choices stand in many places, under names that say nothing.
+    "POSTPROCESSING_HOOKS": ["opengpts.openapi.complete_operations"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

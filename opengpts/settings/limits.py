@@ -7,6 +7,21 @@ from opengpts.settings.environment import env
 # Bytes. Larger request bodies are refused with 413.
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Bytes of the address of a request with its query, and of all its headers. More is refused with 414 and 431.
+MAX_URL_BYTES = env.int("MAX_URL_BYTES", default=16 * 1024)
+MAX_HEADER_BYTES = env.int("MAX_HEADER_BYTES", default=64 * 1024)
+
+# Messages that one request may bring: reading them keeps a process from everything else.
+MAX_MESSAGES_PER_REQUEST = env.int("MAX_MESSAGES_PER_REQUEST", default=1000)
+# Of one message: characters of its text, bytes of all of it as JSON, blocks of its content, calls of tools.
+MAX_MESSAGE_CHARACTERS = env.int("MAX_MESSAGE_CHARACTERS", default=1_000_000)
+MAX_MESSAGE_BYTES = env.int("MAX_MESSAGE_BYTES", default=6 * 1024 * 1024)
+MAX_CONTENT_BLOCKS = env.int("MAX_CONTENT_BLOCKS", default=256)
+MAX_TOOL_CALLS = env.int("MAX_TOOL_CALLS", default=128)
+# Messages that a thread takes, those that were replaced or removed included. What a run says is kept all the same.
+MAX_MESSAGES_PER_THREAD = env.int("MAX_MESSAGES_PER_THREAD", default=100_000)
+# Bytes of the config of an assistant, a run or a schedule, as JSON.
+MAX_CONFIG_BYTES = env.int("MAX_CONFIG_BYTES", default=2 * 1024 * 1024)
 
 # Uploads have limits of their own: files of a request, and its bytes. INGEST_MAX_FILE_BYTES is that of each file.
 INGEST_MAX_FILES = env.int("INGEST_MAX_FILES", default=20)
@@ -14,7 +29,12 @@ INGEST_MAX_REQUEST_BYTES = env.int("INGEST_MAX_REQUEST_BYTES", default=200 * 102
 DATA_UPLOAD_MAX_NUMBER_FILES = INGEST_MAX_FILES
 # Bytes. A larger file is refused.
 INGEST_MAX_FILE_BYTES = env.int("INGEST_MAX_FILE_BYTES", default=50 * 1024 * 1024)
+# Documents that one assistant or thread may have.
+INGEST_MAX_DOCUMENTS = env.int("INGEST_MAX_DOCUMENTS", default=1000)
 
+# Assistants and threads that a user may have. Of the others' assistants they use as many as there are.
+ASSISTANTS_PER_USER = env.int("ASSISTANTS_PER_USER", default=1000)
+THREADS_PER_USER = env.int("THREADS_PER_USER", default=20_000)
 # Runs that one user may have going on, and waiting; runs that may wait on this server in all. More get a 429.
 RUNS_AT_ONCE_PER_USER = env.int("RUNS_AT_ONCE_PER_USER", default=32)
 RUNS_QUEUED_PER_USER = env.int("RUNS_QUEUED_PER_USER", default=200)

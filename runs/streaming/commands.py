@@ -61,6 +61,8 @@ STATUSES = {
     **LIFECYCLE_OF,
 }
 NAME_LENGTH = 80
+# An integer that JavaScript has, too; and more characters than the names of commands have.
+MAX_COMMAND_ID, MAX_METHOD = 2**53 - 1, 255
 
 
 class CommandFailed(Exception):
@@ -85,8 +87,13 @@ def read_command(value: Any) -> Command:
     if not isinstance(value, dict):
         raise CommandFailed("invalid_argument", "A command should be an object.")
     command_id, method, params = value.get("id"), value.get("method"), value.get("params")
+    if isinstance(command_id, float) and command_id.is_integer():
+        # To JavaScript, and to JSON, 1.0 is the integer 1.
+        command_id = int(command_id)
     if not isinstance(command_id, int) or isinstance(command_id, bool) or not isinstance(method, str):
         raise CommandFailed("invalid_argument", "A command should have an integer id and a string method.")
+    if abs(command_id) > MAX_COMMAND_ID or len(method) > MAX_METHOD:
+        raise CommandFailed("invalid_argument", "The id or the method of a command is too long.")
     if params is not None and not isinstance(params, dict):
         raise CommandFailed("invalid_argument", "params should be an object.")
     return Command(command_id, method, params or {})
@@ -99,11 +106,12 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
     """
     if command.method in SUBSCRIPTIONS:
         raise CommandFailed("not_supported", "Subscriptions are for WebSocket; over HTTP a stream is one.")
+    thread = _thread_id(thread_id)
     if command.method not in HANDLERS:
         raise CommandFailed("unknown_command", f"There is no command {command.method}.")
     model, handle = HANDLERS[command.method]
     try:
-        response = handle(user, parse_id(thread_id, what="Thread"), read_params(model, command.params))
+        response = handle(user, thread, read_params(model, command.params))
     except CommandFailed:
         raise
     except Exception as exc:
@@ -112,6 +120,14 @@ def perform(user: User, thread_id: str, command: Command) -> dict[str, Any]:
             logger.error("unhandled error in %s", command.method, exc_info=exc)
         raise CommandFailed(CODES.get(error.code, error.code), error.message, error) from exc
     return {"type": "success", "id": command.id, **response}
+
+
+def _thread_id(text: str) -> uuid.UUID:
+    """Raises `CommandFailed` for what is no id, as for that of a thread which is not theirs."""
+    try:
+        return parse_id(text, what="Thread")
+    except NotFound as exc:
+        raise CommandFailed("permission_denied", exc.message, exc) from exc
 
 
 def read_params(model: type[BaseModel], params: dict[str, Any]) -> Any:

@@ -5,9 +5,10 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from opengpts.bodies import Id, Name
 from runs.models import CancelAction
 from runs.schemas import RunConfig
-from runs.streaming.subscriptions import Channel, Namespace, SubscribeBody
+from runs.streaming.subscriptions import Channel, Namespace, Seq, SubscribeBody
 
 Strategy = Literal["enqueue", "reject", "interrupt", "rollback"]
 MAX_CHECKPOINTS = 100
@@ -16,7 +17,7 @@ MAX_CHECKPOINTS = 100
 class RunStart(BaseModel):
     """`run.start`. `multitask_strategy` and `on_disconnect` are as for `POST /runs/stream`."""
 
-    assistant_id: str
+    assistant_id: Id
     input: Any = None
     config: RunConfig | None = None
     multitask_strategy: Strategy | None = Field(
@@ -30,14 +31,14 @@ class RunStart(BaseModel):
 class RunCancel(BaseModel):
     """`run.cancel`, which is ours."""
 
-    run_id: str
+    run_id: Id
     action: CancelAction = CancelAction.INTERRUPT
 
 
 class Unsubscribe(BaseModel):
     """`subscription.unsubscribe`."""
 
-    subscription_id: str
+    subscription_id: Name
 
 
 class Reconnect(BaseModel):
@@ -46,17 +47,17 @@ class Reconnect(BaseModel):
     With the ids of subscriptions of this socket, or, on a new one, with `channels` and what belongs to them.
     """
 
-    run_id: str | None = None
-    last_event_id: str | None = None
-    subscriptions: list[str] = Field(default_factory=list, max_length=64)
+    run_id: Id | None = None
+    last_event_id: Name | None = None
+    subscriptions: list[Name] = Field(default_factory=list, max_length=64)
     channels: list[Channel] | None = Field(default=None, min_length=1, max_length=64)
     namespaces: list[Namespace] | None = Field(default=None, max_length=64)
-    depth: int | None = Field(default=None, ge=0)
+    depth: Seq | None = None
 
     @model_validator(mode="after")
     def _an_event(self) -> "Reconnect":
         seq = "0" if self.last_event_id is None else _number_in(self.last_event_id)
-        if not (seq.isascii() and seq.isdigit() and len(seq) < 20):
+        if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
             raise PydanticCustomError("value_error", "last_event_id should be the id of an event")
         return self
 
@@ -80,7 +81,7 @@ def _number_in(event_id: str) -> str:
 class InputAnswer(BaseModel):
     """An answer to one interrupt."""
 
-    interrupt_id: str
+    interrupt_id: Name
     namespace: Namespace = Field(default_factory=list)
     response: Any
 
@@ -88,10 +89,10 @@ class InputAnswer(BaseModel):
 class InputRespond(BaseModel):
     """`input.respond`: one answer, or several in `responses`."""
 
-    interrupt_id: str | None = None
+    interrupt_id: Name | None = None
     namespace: Namespace = Field(default_factory=list)
     response: Any = None
-    responses: list[InputAnswer] | None = None
+    responses: list[InputAnswer] | None = Field(default=None, max_length=64)
     update: Any = None
     goto: Any = None
     config: RunConfig | None = None
@@ -114,7 +115,7 @@ class InjectedMessage(BaseModel):
 
     role: Literal["user", "system"]
     content: str
-    name: str | None = None
+    name: Name | None = None
 
 
 class InputInject(BaseModel):
@@ -128,7 +129,7 @@ class StateGet(BaseModel):
     """`state.get`."""
 
     namespace: Namespace = Field(default_factory=list)
-    keys: list[str] | None = None
+    keys: list[Name] | None = Field(default=None, max_length=64)
 
 
 class StateListCheckpoints(BaseModel):
@@ -142,7 +143,7 @@ class StateListCheckpoints(BaseModel):
 class StateFork(BaseModel):
     """`state.fork`: `input` and `config` are as for `POST /runs`."""
 
-    checkpoint_id: str
+    checkpoint_id: Name
     input: Any = None
     config: RunConfig | None = None
 
@@ -150,4 +151,4 @@ class StateFork(BaseModel):
 class AgentGetTree(BaseModel):
     """`agent.getTree`, of a run or of the thread's last one."""
 
-    run_id: str | None = None
+    run_id: Id | None = None

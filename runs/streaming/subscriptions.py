@@ -7,6 +7,7 @@ from langchain_protocol import protocol
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from opengpts.bodies import WHOLE, Name
 from runs.event_log import LogEntry
 
 # The protocol's, but for the pattern of channels that graphs may name themselves.
@@ -25,8 +26,14 @@ def _known_channel(name: str) -> str:
     raise PydanticCustomError("channel", "Input should be one of {choices}", {"choices": choices})
 
 
-Channel = Annotated[str, Field(max_length=255), AfterValidator(_known_channel)]
-Namespace = Annotated[list[str], Field(max_length=32)]
+Channel = Annotated[
+    str,
+    Field(max_length=255, json_schema_extra={"pattern": f"^({'|'.join([*sorted(CHANNELS), 'custom:.+'])})$"}),
+    AfterValidator(_known_channel),
+]
+Namespace = Annotated[list[Name], Field(max_length=32)]
+# The number of an event: what every database and Redis can count to.
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE]
 
 
 class SubscribeBody(BaseModel):
@@ -38,8 +45,8 @@ class SubscribeBody(BaseModel):
 
     channels: list[Channel] = Field(min_length=1, max_length=64)
     namespaces: list[Namespace] | None = Field(default=None, max_length=64)
-    depth: int | None = Field(default=None, ge=0)
-    since: int | None = Field(default=None, ge=0)
+    depth: Seq | None = None
+    since: Seq | None = None
 
 
 @dataclass(frozen=True, slots=True)

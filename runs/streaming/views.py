@@ -1,10 +1,10 @@
 """`POST /threads/{id}/commands`, and what the documentation says of the streams of threads."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,8 +12,17 @@ from rest_framework.views import APIView
 from opengpts.auth import ANY_KEY, Needs, Scope, identified, requester, require
 from opengpts.bodies import decode_body
 from opengpts.errors import Forbidden, OpenGPTsError
-from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND
-from runs.streaming.commands import Command, CommandFailed, failure, need_of, perform, read_command
+from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND, sent_events
+from runs.streaming.commands import (
+    MAX_COMMAND_ID,
+    MAX_METHOD,
+    Command,
+    CommandFailed,
+    failure,
+    need_of,
+    perform,
+    read_command,
+)
 from runs.streaming.subscriptions import SubscribeBody
 from runs.views import NO_STREAMS
 
@@ -32,9 +41,9 @@ class CommandBody(BaseModel):
     `state.fork` or `agent.getTree`. `params` are what the protocol says.
     """
 
-    id: int
-    method: str
-    params: dict[str, Any] = {}
+    id: Annotated[int, Field(ge=-MAX_COMMAND_ID, le=MAX_COMMAND_ID)]
+    method: Annotated[str, Field(max_length=MAX_METHOD)]
+    params: dict[str, Any] | None = None
 
 
 class CommandView(APIView):
@@ -75,7 +84,7 @@ class ThreadEventsView(APIView):
         description=EVENTS,
         request=SubscribeBody,
         responses={
-            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, description=EVENTS),
+            (200, "text/event-stream"): OpenApiResponse(sent_events(), description=EVENTS),
             400: BAD_REQUEST,
             404: NOT_FOUND,
             422: INVALID,

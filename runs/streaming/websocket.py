@@ -15,12 +15,12 @@ from django.db import Error as DatabaseFailed
 
 from accounts.models import User
 from opengpts.auth import ANY_KEY, BEARER, Need, check_still
-from opengpts.bodies import decode_json
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
 from opengpts.errors import NotFound, OpenGPTsError, RateLimited
 from opengpts.lookup import parse_id
 from opengpts.stopping import told_to_stop
+from opengpts.strict_json import decode_json
 from opengpts.throttling import admit, throttle_user
 from runs.cancellation import cancel_run
 from runs.event_log import LogUnavailable, event_log

@@ -194,7 +194,7 @@ DIFFERENCES = [
     Difference(_I, ["no_configurable"], invalid("missing", ["config", "configurable"], "Field required", {}),
                MADE_RIGHT),
     Difference(_I, ["config_not_json"],
-               invalid("json_invalid", ["config"], "Invalid JSON: expected ident at line 1 column 2", "nope"),
+               invalid("json_invalid", ["config"], "Invalid JSON: Expecting value", "nope"),
                MADE_RIGHT),
     Difference(_I, ["bad_uuid"], refused(404, "Assistant not found."), MADE_RIGHT),
     Difference(_I, ["other_users_public_assistant"], refused(404, "Assistant not found."), HOLE),

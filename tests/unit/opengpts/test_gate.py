@@ -10,7 +10,7 @@ pytestmark = pytest.mark.once
 
 
 async def ask(
-    path: str = "/runs/stream", *, scheme: str = "http", **headers: str
+    path: str = "/runs/stream", *, scheme: str = "http", query: str = "", **headers: str
 ) -> tuple[int, dict[bytes, bytes]] | None:
     sent: list[dict[str, Any]] = []
 
@@ -18,7 +18,9 @@ async def ask(
         sent.append(message)
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    refused = await refuse_at_gate({"path": path, "scheme": scheme, "headers": raw}, send)
+    refused = await refuse_at_gate(
+        {"path": path, "scheme": scheme, "headers": raw, "query_string": query.encode()}, send
+    )
     assert refused == bool(sent)
     return (sent[0]["status"], dict(sent[0]["headers"])) if sent else None
 
@@ -60,3 +62,18 @@ async def test_a_proxy_may_say_that_it_was_https(settings: Any) -> None:
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert await ask(host="example.org", x_forwarded_proto="https") is None
     assert await ask(host="example.org", x_forwarded_proto="http", scheme="https") is not None
+
+
+async def test_a_long_address_and_large_headers(settings: Any) -> None:
+    settings.MAX_URL_BYTES, settings.MAX_HEADER_BYTES = 20, 100
+    assert await ask("/runs", host="example.org", query="x" * 15) is None
+    for refused in (
+        await ask("/runs", host="example.org", query="x" * 16),
+        await ask("/" + "é" * 10, host="example.org"),
+    ):
+        assert refused is not None
+        assert refused[0] == 414
+    assert await ask("/runs", host="example.org", cookie="x" * 79) is None
+    large = await ask("/runs", host="example.org", cookie="x" * 80)
+    assert large is not None
+    assert large[0] == 431

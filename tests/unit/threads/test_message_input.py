@@ -126,3 +126,37 @@ def test_a_tool_call_has_an_id(call_id: dict[str, Any]) -> None:
     call = {"name": "f", "args": {}, **call_id}
     (message,) = parse_messages([{"type": "ai", "content": "", "tool_calls": [call, call]}], "body")
     assert len({call["id"] for call in message["tool_calls"] if call["id"]}) == 2
+
+
+def test_the_limits_are_reached_before_they_are_passed(settings: Any) -> None:
+    settings.MAX_MESSAGES_PER_REQUEST = settings.MAX_CONTENT_BLOCKS = settings.MAX_TOOL_CALLS = 2
+    settings.MAX_MESSAGE_CHARACTERS, settings.MAX_MESSAGE_BYTES = 4, 500
+    call = {"name": "f", "args": {}, "id": "c"}
+    texts = [{"type": "text", "text": "ab"}, "cd"]
+    bytes_of_the_rest = 160
+    for allowed, refused, setting in (
+        ([HUMAN] * 2, [HUMAN] * 3, "MAX_MESSAGES_PER_REQUEST"),
+        ([{**HUMAN, "content": texts}], [{**HUMAN, "content": [*texts, ""]}], "MAX_CONTENT_BLOCKS"),
+        ([{**HUMAN, "content": texts}], [{**HUMAN, "content": ["abc", "cd"]}], "MAX_MESSAGE_CHARACTERS"),
+        ([{**HUMAN, "content": "abcd"}], [{**HUMAN, "content": "abcde"}], "MAX_MESSAGE_CHARACTERS"),
+        (
+            [{"type": "ai", "content": "", "tool_calls": [call] * 2}],
+            [{"type": "ai", "content": "", "tool_calls": [call] * 3}],
+            "MAX_TOOL_CALLS",
+        ),
+        (
+            [{**HUMAN, "additional_kwargs": {"a": "x" * (500 - bytes_of_the_rest - 60)}}],
+            [{**HUMAN, "additional_kwargs": {"a": "é" * 250}}],
+            "MAX_MESSAGE_BYTES",
+        ),
+    ):
+        assert parse_messages(allowed, "body")
+        with pytest.raises(Invalid, match=setting):
+            parse_messages(refused, "body")
+
+
+@pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 1e999}', "[]", "x"])
+def test_arguments_that_are_text_are_taken_as_strictly_as_bodies(arguments: str) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    with pytest.raises(Invalid):
+        parse_messages([{"role": "assistant", "content": "", "tool_calls": [call]}], "body")
