@@ -30,7 +30,7 @@ set -o pipefail; $(BIN)/python -m pip --disable-pip-version-check install $(1) 2
 endef
 
 # What bandit reads.
-PACKAGES := opengpts accounts agents assistants threads knowledge runs schedules
+PACKAGES := opengpts audit accounts agents quotas assistants threads knowledge runs schedules personal_data
 
 # HOST as a browser writes it.
 SITE = http://$(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)

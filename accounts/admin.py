@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts.keys import create_api_key, revoke_api_key
 from accounts.logins import end_all_logins
 from accounts.models import APIKey, User
-from audit.staff import Audited
+from audit.staff import Audited, AuditedDeletion, by_staff
 from opengpts.admin import AskedAdmin, DeletedWhole
 
 # Where a request keeps the key that it has made.
@@ -85,7 +85,7 @@ class APIKeyForm(ModelForm):
 
 
 @admin.register(APIKey)
-class APIKeyAdmin(AskedAdmin):
+class APIKeyAdmin(AuditedDeletion, AskedAdmin):
     """What programs act with for users. A key is shown once, when it is made; then it can only be revoked."""
 
     form = APIKeyForm
@@ -116,7 +116,9 @@ class APIKeyAdmin(AskedAdmin):
     def save_model(self, request: HttpRequest, obj: APIKey, form: Any, change: bool) -> None:
         """By the service, which alone knows the key. Nothing of one that is there can be changed."""
         if not change:
-            made, token = create_api_key(owner=obj.owner, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at)
+            made, token = create_api_key(
+                owner=obj.owner, name=obj.name, scopes=obj.scopes, expires_at=obj.expires_at, by=by_staff(request)
+            )
             obj.pk, obj.prefix = made.pk, made.prefix
             # For the page that comes next.
             request.META[NEW_KEY] = token
@@ -137,7 +139,7 @@ class APIKeyAdmin(AskedAdmin):
     @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
         for key in keys.select_related("owner"):
-            revoke_api_key(owner=key.owner, key_id=key.pk)
+            revoke_api_key(owner=key.owner, key_id=key.pk, by=by_staff(request))
         self.message_user(request, f"{len(keys)} API keys were revoked.", messages.SUCCESS)
 
     @admin.display(description="scopes")

@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from accounts.models import APIKey, User
 from accounts.scopes import Scope
+from audit.models import Action
+from audit.services import Actor, forget_names, record
 from opengpts.errors import Conflict, NotFound, Unauthenticated
 from opengpts.outage import Outage
 
@@ -35,7 +37,13 @@ _unwritable = Outage(
 
 
 def create_api_key(
-    *, owner: User, name: str, scopes: Collection[Scope], expires_at: datetime | None, at_most: int | None = None
+    *,
+    owner: User,
+    name: str,
+    scopes: Collection[Scope],
+    expires_at: datetime | None,
+    at_most: int | None = None,
+    by: Actor | None = None,
 ) -> tuple[APIKey, str]:
     """A new key of `owner`'s, and what they send: nobody is ever told that again.
 
@@ -58,6 +66,7 @@ def create_api_key(
             can_manage=Scope.MANAGE in scopes,
             expires_at=expires_at,
         )
+        record(action=Action.KEY_CREATED, target=key, owner=owner, by=by)
     return key, token
 
 
@@ -69,6 +78,7 @@ def _make_room(owner: User, at_most: int) -> None:
     over = mine.exclude(pk__in=in_use.values("pk")).values_list("pk", flat=True)[at_most:]
     if too_many := list(over):
         mine.filter(pk__in=too_many).delete()
+        forget_names(APIKey, too_many)
 
 
 def find_api_key(*, token: str) -> APIKey:
@@ -94,11 +104,14 @@ def find_api_key(*, token: str) -> APIKey:
     return found
 
 
-def revoke_api_key(*, owner: User, key_id: uuid.UUID) -> None:
+def revoke_api_key(*, owner: User, key_id: uuid.UUID, by: Actor | None = None) -> None:
     """End `owner`'s key for good: it stays listed as revoked. Raises `NotFound` where it is none of theirs."""
     mine = APIKey.objects.owned_by(owner).filter(pk=key_id)
-    if not mine.filter(revoked_at=None).update(revoked_at=timezone.now()) and not mine.exists():
-        raise NotFound("API key not found")
+    with transaction.atomic():
+        if mine.filter(revoked_at=None).update(revoked_at=timezone.now()):
+            record(action=Action.KEY_REVOKED, target=mine.get(), owner=owner, by=by)
+        elif not mine.exists():
+            raise NotFound("API key not found")
 
 
 def _note_use(key: APIKey, now: datetime) -> None:

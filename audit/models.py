@@ -21,10 +21,8 @@ class Action(models.TextChoices):
     UNSHARED = "unshared"
     EXPORTED = "exported", "data exported"
     DEACTIVATED = "deactivated"
-    LOGGED_IN = "logged_in", "logged in"
     KEY_CREATED = "key_created", "key created"
     KEY_REVOKED = "key_revoked", "key revoked"
-    QUOTA_CHANGED = "quota_changed", "quota changed"
 
 
 class Way(models.TextChoices):

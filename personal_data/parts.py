@@ -1,7 +1,7 @@
 """What a user's data is made of: the files of an export, each with the rows that go into it.
 
 An app that keeps something of a user has its part here. Rows come one by one, however many there are. None has a
-secret in it: no keys, no passwords, and no configs of tools, which hold keys.
+secret in it: no keys, no passwords, and `***` for the secrets of configs, which are stored apart from them.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 
-from accounts.models import User
-from agents.config import without_secrets
+from accounts.models import APIKey, User
 from agents.tools.images import read_image
 from assistants.models import Assistant
 from audit.models import AuditEntry
 from knowledge.models import Chunk, Document, DocumentContent
+from quotas.models import DailyUse, Quota
 from runs.models import Run
 from schedules.models import Schedule
 from threads.models import Checkpoint, Image, Message, Thread
@@ -53,9 +53,22 @@ def _profile(user: User) -> Iterator[Row]:
     yield {**{name: getattr(user, name) for name in names}, "groups": list(groups)}
 
 
+def _api_keys(user: User) -> Iterator[Row]:
+    fields = ("id", "name", "prefix", "can_read", "can_run", "can_manage", "created_at", "expires_at", "revoked_at")
+    yield from _rows(APIKey.objects.owned_by(user), *fields, "last_used_at")
+
+
+def _quota(user: User) -> Iterator[Row]:
+    fields = ("runs_per_day", "tokens_per_day", "cost_per_day", "storage_bytes", "unlimited")
+    yield from _rows(Quota.objects.filter(user=user), *fields)
+
+
+def _use(user: User) -> Iterator[Row]:
+    yield from _rows(DailyUse.objects.filter(user=user), "day", "runs", "input_tokens", "output_tokens", "cost")
+
+
 def _assistants(user: User) -> Iterator[Row]:
-    for row in _rows(Assistant.objects.filter(owner=user), "id", "name", "config", "public", *_DATES):
-        yield {**row, "config": without_secrets(row["config"])}
+    yield from _rows(Assistant.objects.filter(owner=user), "id", "name", "config", "public", *_DATES)
 
 
 def _threads(user: User) -> Iterator[Row]:
@@ -80,14 +93,12 @@ def _states(user: User) -> Iterator[Row]:
 def _runs(user: User) -> Iterator[Row]:
     fields = ("id", "thread_id", "assistant_id", "status", "input", "resume", "config", "error_code", "error_message")
     usage = ("model", "input_tokens", "output_tokens", "usage_estimated", "cost")
-    for row in _rows(Run.objects.filter(owner=user), *fields, *usage, "created_at", "started_at", "finished_at"):
-        yield {**row, "config": without_secrets(row["config"])}
+    yield from _rows(Run.objects.filter(owner=user), *fields, *usage, "created_at", "started_at", "finished_at")
 
 
 def _schedules(user: User) -> Iterator[Row]:
     fields = ("id", "thread_id", "assistant_id", "cron", "timezone", "input", "config", "enabled", "last_error")
-    for row in _rows(Schedule.objects.filter(owner=user), *fields, "created_at", "next_at", "last_at"):
-        yield {**row, "config": without_secrets(row["config"])}
+    yield from _rows(Schedule.objects.filter(owner=user), *fields, "created_at", "next_at", "last_at")
 
 
 def _documents(user: User) -> Iterator[Row]:
@@ -132,7 +143,10 @@ _DATES = ("created_at", "updated_at")
 
 PARTS: tuple[Part | Files, ...] = (
     Part("profile.json", "who you are to this server", _profile),
-    Part("assistants.json", "your assistants; without the configs of their tools, which hold keys", _assistants),
+    Part("api_keys.json", "your API keys, without the keys themselves: nobody has those but you", _api_keys),
+    Part("quota.json", "what you may use, where that was set for you alone", _quota),
+    Part("use.json", "what you have used, by day", _use),
+    Part("assistants.json", "your assistants; `***` stands for their secrets", _assistants),
     Part("threads.json", "your conversations", _threads),
     Part("messages.json", "every message in them, also those that were replaced later", _messages),
     Part(

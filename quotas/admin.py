@@ -1,6 +1,7 @@
 from django.contrib import admin
 
-from opengpts.admin import ReadOnlyAdmin
+from audit.staff import Audited
+from opengpts.admin import AskedAdmin, ReadOnlyAdmin
 from quotas.models import DailyUse, Quota
 
 RULES = (
@@ -13,7 +14,7 @@ RULES = (
 
 
 @admin.register(Quota)
-class QuotaAdmin(admin.ModelAdmin):
+class QuotaAdmin(Audited, AskedAdmin):
     """What users and groups may use."""
 
     list_display = [

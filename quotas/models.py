@@ -1,12 +1,16 @@
 """How much users may use, and how much they have used."""
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 # Of amounts of money: as a run's cost.
 MAX_DIGITS, DECIMAL_PLACES = 20, 10
@@ -72,6 +76,11 @@ class Quota(models.Model):
 
     def __str__(self) -> str:
         return str(self.user or self.group)
+
+    @property
+    def owner(self) -> "User | None":
+        """Whose it is, for the audit log; nobody's where it is a group's."""
+        return self.user
 
 
 class DailyUse(models.Model):

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from opengpts.auth import requester
+from opengpts.auth import Needs, Scope, requester
 from quotas.allowances import allowance_of
 from quotas.ledger import use_on
 from quotas.schemas import QuotasSerializer, quotas_shown
@@ -15,6 +15,8 @@ from quotas.storage import storage_used
 
 class QuotasView(APIView):
     """What you may use, and have used."""
+
+    needs: Needs = {"get": Scope.READ}
 
     @extend_schema(
         tags=["quotas"],

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('action', models.CharField(choices=[('created', 'Created'), ('changed', 'Changed'), ('deleted', 'Deleted'), ('shared', 'Shared'), ('unshared', 'Unshared'), ('exported', 'data exported'), ('deactivated', 'Deactivated'), ('logged_in', 'logged in'), ('key_created', 'key created'), ('key_revoked', 'key revoked'), ('quota_changed', 'quota changed')], max_length=32)),
+                ('action', models.CharField(choices=[('created', 'Created'), ('changed', 'Changed'), ('deleted', 'Deleted'), ('shared', 'Shared'), ('unshared', 'Unshared'), ('exported', 'data exported'), ('deactivated', 'Deactivated'), ('key_created', 'key created'), ('key_revoked', 'key revoked')], max_length=32)),
                 ('way', models.CharField(choices=[('api', 'API'), ('admin', 'Admin'), ('command', 'manage.py'), ('schedule', 'Schedule')], max_length=16, verbose_name='by way of')),
                 ('actor_name', models.CharField(blank=True, max_length=255, verbose_name='actor')),
                 ('kind', models.CharField(max_length=100)),
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'audit entries',
                 'ordering': ['-at', '-id'],
                 'indexes': [models.Index(fields=['-at', '-id'], name='audit_newest'), models.Index(fields=['kind', 'target_id'], name='audit_target')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('action__in', ['created', 'changed', 'deleted', 'shared', 'unshared', 'exported', 'deactivated', 'logged_in', 'key_created', 'key_revoked', 'quota_changed'])), name='audit_action_known'), models.CheckConstraint(condition=models.Q(('way__in', ['api', 'admin', 'command', 'schedule'])), name='audit_way_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('action__in', ['created', 'changed', 'deleted', 'shared', 'unshared', 'exported', 'deactivated', 'key_created', 'key_revoked'])), name='audit_action_known'), models.CheckConstraint(condition=models.Q(('way__in', ['api', 'admin', 'command', 'schedule'])), name='audit_way_known')],
             },
         ),
     ]

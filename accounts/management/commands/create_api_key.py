@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 from accounts.keys import create_api_key
 from accounts.models import MAX_KEY_NAME, User
 from accounts.scopes import Scope
+from audit.services import BY_COMMAND
 
 
 class Command(BaseCommand):
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             name=name,
             scopes=_read_scopes(scopes),
             expires_at=None if expires is None else _read_time(expires),
+            by=BY_COMMAND,
         )
         self.stdout.write(token)
 

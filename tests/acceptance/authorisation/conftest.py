@@ -13,7 +13,8 @@ SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "opengpts.settings.production",
     "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough-for-everybody",
     "ALLOWED_HOSTS": "127.0.0.1",
-    "TRUST_COOKIES": "true",
+    "SECRETS_KEYS": "k" * 43 + "=",
+    "AUTH_TYPE": "local",
     "SSL_REDIRECT": "false",
 }
 

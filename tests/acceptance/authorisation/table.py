@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.acceptance.authorisation.world import HUMAN
+from tests.acceptance.authorisation.world import ENDED_KEYS, HUMAN, KEYS
 from tests.routes import Route
 
-WHO = ("nobody", "expired", "stranger", "guest", "owner")
+NOT_IDENTIFIED = ("nobody", "expired", *ENDED_KEYS)
+WHO = (*NOT_IDENTIFIED, "stranger", "guest", "owner", *KEYS)
 # What the server answers to somebody who may; uploads are accepted with 202.
 DONE = frozenset({200, 202})
 
@@ -16,7 +17,8 @@ DONE = frozenset({200, 202})
 class Case:
     """One request, and the statuses by who asks. `{private}` and the like stand for ids of alice's.
 
-    Whoever is not named gets 401 as nobody or with an expired token, and otherwise what `others` says.
+    Whoever is not named gets 401 as nobody, with an expired token or with a key that has ended; with a key of alice's
+    of the scope that is needed, what she gets herself, and with another one 403; and otherwise what `others` says.
     """
 
     path: str
@@ -25,22 +27,22 @@ class Case:
     files: bool = False
     statuses: dict[str, int] = field(default_factory=dict)
 
-    def status_for(self, who: str) -> frozenset[int]:
-        """The statuses that `who` may get."""
+    def status_for(self, who: str, need: str | None) -> frozenset[int]:
+        """The statuses that `who` may get, where the route needs the scope `need`; None: no key has that."""
         if who in self.statuses:
             return frozenset({self.statuses[who]})
+        if who in NOT_IDENTIFIED:
+            return frozenset({401})
+        if who in KEYS:
+            return self.status_for("owner", need) if need in (who, "any key") else frozenset({403})
         if who == "owner":
             return DONE
-        if who in ("nobody", "expired"):
-            return frozenset({401})
         return DONE if self.others == 200 else frozenset({self.others})
 
 
 def open_to_all(path: str, status: int = 200) -> Case:
     """Asked without saying who one is."""
-    return Case(
-        path, others=status, statuses=dict.fromkeys(("nobody", "expired", "stranger", "guest", "owner"), status)
-    )
+    return Case(path, statuses=dict.fromkeys(WHO, status))
 
 
 def everybodys(path: str, body: Any = None) -> Case:
@@ -65,6 +67,34 @@ def ingest(key: str, named: str) -> Case:
     return Case("/ingest", {"config": config}, files=True)
 
 
+def need_of(route: Route) -> str | None:
+    """The scope that a key needs for a route; "any key" where all will do, None where none does."""
+    return NEEDS.get(route, "read" if route.method == "GET" else "manage")
+
+
+# What keys need that is not read for GET and manage for others.
+NEEDS: dict[Route, str | None] = {
+    Route("GET", "/auth/me"): "any key",
+    Route("POST", "/api-keys"): None,
+    Route("DELETE", "/api-keys/{api_key}"): None,
+    Route("POST", "/threads/{thread}/stream"): "read",
+    Route("POST", "/threads/{thread}/stream/events"): "read",
+    # The command is one that reads: see `test_commands`.
+    Route("POST", "/threads/{thread}/commands"): "read",
+    **dict.fromkeys(
+        (
+            Route("POST", "/threads"),
+            Route("PUT", "/threads/{thread}"),
+            Route("POST", "/threads/{thread}/state"),
+            Route("POST", "/runs"),
+            Route("POST", "/runs/stream"),
+            Route("POST", "/runs/{run}/cancel"),
+            Route("POST", "/threads/{thread}/runs/{run}/cancel"),
+        ),
+        "run",
+    ),
+}
+
 # What deletes comes last: the owner's walk takes the cases in this order.
 TABLE: dict[Route, list[Case]] = {
     Route("GET", "/"): [open_to_all("/", 302)],
@@ -73,6 +103,15 @@ TABLE: dict[Route, list[Case]] = {
     Route("GET", "/docs"): [open_to_all("/docs")],
     Route("GET", "/openapi.json"): [open_to_all("/openapi.json")],
     Route("GET", "/media/images/{image}"): [open_to_all("/media/images/0123456789abcdef0123456789abcdef.png", 404)],
+    # Without a body they are told so: whether a login is theirs is tested with the logins.
+    Route("POST", "/auth/token"): [open_to_all("/auth/token", 422)],
+    Route("POST", "/auth/token/refresh"): [open_to_all("/auth/token/refresh", 422)],
+    Route("POST", "/auth/token/verify"): [open_to_all("/auth/token/verify", 422)],
+    Route("POST", "/auth/token/revoke"): [open_to_all("/auth/token/revoke", 422)],
+    Route("GET", "/auth/me"): [everybodys("/auth/me")],
+    Route("GET", "/quotas"): [everybodys("/quotas")],
+    Route("GET", "/api-keys"): [everybodys("/api-keys")],
+    Route("POST", "/api-keys"): [everybodys("/api-keys", {"name": "k", "scopes": ["read"]})],
     Route("GET", "/models"): [everybodys("/models")],
     Route("GET", "/tools"): [everybodys("/tools")],
     Route("GET", "/runs/config_schema"): [everybodys("/runs/config_schema")],
@@ -164,6 +203,7 @@ TABLE: dict[Route, list[Case]] = {
     Route("POST", "/threads/{thread}/commands"): [Case("/threads/{thread}/commands", COMMAND)],
     Route("POST", "/threads/{thread}/stream"): [Case("/threads/{thread}/stream", SUBSCRIBE)],
     Route("POST", "/threads/{thread}/stream/events"): [Case("/threads/{thread}/stream/events", SUBSCRIBE)],
+    Route("DELETE", "/api-keys/{api_key}"): [Case("/api-keys/{api_key}")],
     Route("DELETE", "/runs/{run}"): [Case("/runs/{run}")],
     Route("DELETE", "/documents/{document}"): [Case("/documents/{document}", others=200)],
     Route("DELETE", "/schedules/{schedule}"): [Case("/schedules/{schedule}", others=200)],

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from runs.streaming.commands import HANDLERS, SUBSCRIPTIONS
-from tests.acceptance.authorisation.world import HUMAN, MARK, World
+from runs.streaming.commands import HANDLERS, NEEDS, SUBSCRIPTIONS
+from tests.acceptance.authorisation.table import NOT_IDENTIFIED
+from tests.acceptance.authorisation.world import HUMAN, KEYS, MARK, World
 from tests.live_server import LiveServer
 from tests.live_socket import LiveSocket
 
@@ -50,19 +51,21 @@ def test_every_command_is_tried() -> None:
     assert set(COMMANDS) == {*HANDLERS, *SUBSCRIPTIONS}
 
 
-@pytest.mark.parametrize("who", ["nobody", "expired", "stranger", "guest"])
+@pytest.mark.parametrize("who", [*NOT_IDENTIFIED, "stranger", "guest"])
 def test_others_over_http(world: World, who: str) -> None:
     before = world.alices()
     wrong = []
     for method in HANDLERS:
         command = {"id": 1, "method": method, "params": world.filled(COMMANDS[method][0])}
         answer = world.askers[who]("POST", world.filled("/threads/{thread}/commands"), command)
-        if answer.status_code != (401 if who in ("nobody", "expired") else 404) or MARK in answer.text:
+        if answer.status_code != (401 if who in NOT_IDENTIFIED else 404) or MARK in answer.text:
             wrong.append((method, answer.status_code, answer.text))
     assert (wrong, world.alices()) == ([], before)
 
 
-@pytest.mark.parametrize(("who", "code"), [("nobody", 4401), ("expired", 4401), ("stranger", 4404), ("guest", 4404)])
+@pytest.mark.parametrize(
+    ("who", "code"), [*((who, 4401) for who in NOT_IDENTIFIED), ("stranger", 4404), ("guest", 4404)]
+)
 def test_others_have_no_socket_of_the_thread(world: World, who: str, code: int) -> None:
     with socket_of(world, who, "thread") as socket:
         closed, [frame] = socket.until_closed()
@@ -80,6 +83,19 @@ def test_others_on_a_thread_of_their_own(world: World, who: str) -> None:
             assert MARK not in json.dumps(answer).replace(MARK, "", json.dumps(params).count(MARK))
         assert MARK not in json.dumps(socket.ask("state.get"))
         assert MARK not in json.dumps(socket.events)
+    assert world.alices() == before
+
+
+@pytest.mark.parametrize("who", KEYS)
+def test_keys_of_the_owner(world: World, who: str) -> None:
+    """A command that a key has not the scope for is refused over the socket, and changes nothing."""
+    before = world.alices()
+    with socket_of(world, who, "thread") as socket:
+        for method, (params, error) in COMMANDS.items():
+            if NEEDS[method] == who:
+                continue
+            answer = socket.ask(method, **world.filled(params))
+            assert (answer["type"], answer["error"]) == ("error", "permission_denied"), (method, error, answer)
     assert world.alices() == before
 
 

@@ -14,17 +14,33 @@ MARK = "for-alice-alone"
 HUMAN = {"type": "human", "content": f"{MARK} TOKENS:2"}
 TIMEOUT = 30.0
 
+KEYS = ("read", "run", "manage")
+ENDED_KEYS = ("expired key", "revoked key")
+
 PEOPLE = """
 import json
-from rest_framework_simplejwt.tokens import AccessToken
-from accounts.models import User
-tokens = {}
+from datetime import timedelta
+from django.utils import timezone
+from accounts.keys import create_api_key
+from accounts.logins import log_in
+from accounts.models import APIKey, User
+from accounts.scopes import Scope
+proofs = {}
 for name in ("alice", "bob", "carol"):
-    user = User.objects.create_user(name, password="a-password-of-theirs")
-    tokens[name] = str(AccessToken.for_user(user))
-expired = AccessToken.for_user(User.objects.get(username="alice"))
+    User.objects.create_user(name, password="a-password-of-theirs")
+    proofs[name] = str(log_in(username=name, password="a-password-of-theirs").access_token)
+expired = log_in(username="alice", password="a-password-of-theirs").access_token
 expired.set_exp(lifetime=-expired.lifetime)
-print(json.dumps({**tokens, "expired": str(expired)}))
+proofs["expired"] = str(expired)
+alice = User.objects.get(username="alice")
+past = timezone.now() - timedelta(days=1)
+ended = {"expired key": {"expires_at": past}, "revoked key": {"revoked_at": past}}
+for name in ("read", "run", "manage", *ended):
+    scopes = [Scope(name)] if name not in ended else list(Scope)
+    key, proofs[name] = create_api_key(owner=alice, name=name, scopes=scopes, expires_at=None)
+    APIKey.objects.filter(pk=key.pk).update(**ended.get(name, {}))
+proofs["key id"] = str(key.pk)
+print(json.dumps(proofs))
 """
 
 
@@ -52,7 +68,10 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The people, by how they stand to alice, and the ids of alice's things (and of one thread of each other)."""
+    """The people, by how they stand to alice, and the ids of alice's things (and of one thread of each other).
+
+    Beside the people there are API keys of alice's, by their scope, or by why they are good for nothing any more.
+    """
 
     askers: dict[str, Asker]
     ids: dict[str, str]
@@ -89,16 +108,18 @@ class World:
 
 def make_world(live: LiveServer) -> World:
     """People of a new server, and what they have."""
-    tokens = json.loads(live.manage("shell", "--verbosity=0", "-c", PEOPLE).splitlines()[-1])
-    bearers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+    proofs = json.loads(live.manage("shell", "--verbosity=0", "-c", PEOPLE).splitlines()[-1])
+    api_key = proofs.pop("key id")
+    bearers = {name: {"Authorization": f"Bearer {proof}"} for name, proof in proofs.items()}
     askers = {
         "nobody": Asker(live.url, {}),
         "expired": Asker(live.url, bearers["expired"]),
         "stranger": Asker(live.url, bearers["bob"]),
         "guest": Asker(live.url, bearers["carol"]),
         "owner": Asker(live.url, bearers["alice"]),
+        **{name: Asker(live.url, bearers[name]) for name in (*KEYS, *ENDED_KEYS)},
     }
-    ids = things_of(askers["owner"])
+    ids = {**things_of(askers["owner"]), "api_key": api_key}
     ids["guests_thread"] = askers["guest"].made("/threads", {"name": "g", "assistant_id": ids["public"]})["thread_id"]
     theirs = askers["stranger"].made("/assistants", {"name": "s", "config": {"configurable": {}}})["assistant_id"]
     ids["strangers_thread"] = askers["stranger"].made("/threads", {"name": "s", "assistant_id": theirs})["thread_id"]
