@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.keys import create_api_key, revoke_api_key
 from accounts.logins import end_all_logins
@@ -56,6 +57,8 @@ class APIUserAdmin(DeletedWhole, Audited, AskedAdmin, UserAdmin):
         self.message_user(request, f"The logins of {len(users)} users were ended.", messages.SUCCESS)
 
 
+# Rows of simplejwt that say which tokens were spent: of no use to people, and its pages answer some addresses with 500.
+admin.site.unregister([BlacklistedToken, OutstandingToken])
 admin.site.unregister(Group)
 
 

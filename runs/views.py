@@ -144,7 +144,7 @@ class RunViewSet(GenericViewSet[Run]):
         parameters=[
             OpenApiParameter(
                 "Last-Event-ID",
-                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+                {"type": "integer", "minimum": 0, "maximum": 10**19 - 1},
                 OpenApiParameter.HEADER,
                 description="The id of the last event that was received: the stream goes on after it.",
             )

@@ -55,7 +55,7 @@ class RunAgainConsumer(EventStreamConsumer):
 
     async def open(self, body: bytes) -> AsyncGenerator[bytes, None]:
         seen = self.header(b"last-event-id")
-        if seen is not None and not (seen.isascii() and seen.isdigit() and len(seen) < 19):
+        if seen is not None and not (seen.isascii() and seen.isdigit() and len(seen) < 20):
             raise Invalid.at("header", "Last-Event-ID", msg="Input should be the id of an event", value=seen)
         run = await in_database_thread(self._find)
         return watch(run, seen=int(seen) if seen is not None else None)

@@ -57,7 +57,7 @@ class Reconnect(BaseModel):
     @model_validator(mode="after")
     def _an_event(self) -> "Reconnect":
         seq = "0" if self.last_event_id is None else _number_in(self.last_event_id)
-        if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
+        if not (seq.isascii() and seq.isdigit() and len(seq) < 20):
             raise PydanticCustomError("value_error", "last_event_id should be the id of an event")
         return self
 

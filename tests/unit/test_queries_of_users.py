@@ -30,7 +30,6 @@ OTHERWISE = {
     "runs/streaming/positions.py: Run.filter": "the runs of a thread that is theirs",
     "runs/streaming/positions.py: Run.unfinished": "the runs of a thread that is theirs",
     "runs/streaming/waiting.py: Run.unfinished": "a run that is theirs",
-    "schedules/services.py: User.select_for_update": "the user themselves",
 }
 
 

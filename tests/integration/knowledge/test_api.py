@@ -204,7 +204,7 @@ def test_the_documentation_is_of_what_is_answered(alice: LiveClient) -> None:
     assert set(response.json()[0]) == set(document)
     upload = documentation["paths"]["/threads/{id}/documents/"]["post"]
     assert [parameter["name"] for parameter in upload["parameters"]] == ["id"]
-    assert set(upload["responses"]) == {"202", "400", "403", "404", "413", "422", "429"}
+    assert set(upload["responses"]) == {"202", "400", "401", "403", "404", "413", "422", "429", "default"}
 
 
 @pytest.mark.parametrize("path", ["/ingest", "/threads/x/documents", "/documents/x"])

@@ -107,7 +107,7 @@ async def test_another_users_thread(house: Build, method: str, params: dict[str,
 
 async def test_an_id_that_is_none(house: Build) -> None:
     status, answer = await command(await house(), "state.get", "no-id")
-    assert (status, answer["error"]) == (200, "invalid_argument")
+    assert (status, answer["error"]) == (404, "permission_denied")
 
 
 async def test_starting_runs(house: Build) -> None:
