@@ -24,6 +24,7 @@ pytestmark = pytest.mark.acceptance
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "opengpts.settings.production",
     "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough-for-everybody",
+    "SECRETS_KEYS": "k" * 43 + "=",
     "ALLOWED_HOSTS": "127.0.0.1",
     "SSL_REDIRECT": "false",
     "IDENTITY_CHECK": "1",

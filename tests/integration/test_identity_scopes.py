@@ -66,6 +66,7 @@ NEED_OF_REQUESTS = {
     ("PUT", "/schedules/{id}"): Scope.MANAGE,
     ("DELETE", "/schedules/{id}"): Scope.MANAGE,
     ("GET", "/models"): Scope.READ,
+    ("GET", "/quotas"): Scope.READ,
     ("GET", "/tools"): Scope.READ,
     ("GET", "/api-keys"): Scope.READ,
     ("POST", "/api-keys"): PEOPLE,
