@@ -143,7 +143,8 @@ def _end(user: User, login: str) -> None:
     """Have the blacklist name a login as it names tokens. What it names is forgotten when it would have expired."""
     until = timezone.now() + api_settings.REFRESH_TOKEN_LIFETIME
     entry, _ = OutstandingToken.objects.get_or_create(
-        jti=_jti(login), defaults={"user": user, "token": "", "created_at": timezone.now(), "expires_at": until}
+        jti=_jti(login),
+        defaults={"user": user, "token": "", "created_at": timezone.now(), "expires_at": until},  # nosec B105  # none
     )
     BlacklistedToken.objects.get_or_create(token=entry)
 

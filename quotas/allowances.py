@@ -14,7 +14,7 @@ from quotas.models import Quota
 _LIMITS = ("runs_per_day", "tokens_per_day", "cost_per_day", "storage_bytes")
 # Written out: it is asked for every run, mostly of an empty table.
 _ROWS = (
-    f'SELECT user_id, unlimited, {", ".join(_LIMITS)} FROM "{Quota._meta.db_table}" WHERE user_id = %s OR group_id IN'
+    f'SELECT user_id, unlimited, {", ".join(_LIMITS)} FROM "{Quota._meta.db_table}" WHERE user_id = %s OR group_id IN'  # nosec B608  # names of ours; values are parameters
     f' (SELECT group_id FROM "{User.groups.through._meta.db_table}" WHERE user_id = %s)'
 )
 

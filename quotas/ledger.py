@@ -22,11 +22,11 @@ from quotas.models import DECIMAL_PLACES, MAX_DIGITS, DailyUse
 _TABLE = f'"{DailyUse._meta.db_table}"'
 _INSERT = f"INSERT INTO {_TABLE} (user_id, day, runs, input_tokens, output_tokens, cost)"
 _CHARGE_RUN = (
-    f"{_INSERT} VALUES (%s, %s, 1, 0, 0, 0)"
+    f"{_INSERT} VALUES (%s, %s, 1, 0, 0, 0)"  # nosec B608  # names of ours; values are parameters
     f" ON CONFLICT (user_id, day) DO UPDATE SET runs = {_TABLE}.runs + 1{{where}} RETURNING runs"
 )
 _CHARGE_SPENDING = (
-    f"{_INSERT} VALUES (%s, %s, 0, %s, %s, %s) ON CONFLICT (user_id, day) DO UPDATE SET"
+    f"{_INSERT} VALUES (%s, %s, 0, %s, %s, %s) ON CONFLICT (user_id, day) DO UPDATE SET"  # nosec B608  # names of ours; values are parameters
     f" input_tokens = {_TABLE}.input_tokens + EXCLUDED.input_tokens,"
     f" output_tokens = {_TABLE}.output_tokens + EXCLUDED.output_tokens, cost = {_TABLE}.cost + EXCLUDED.cost"
 )

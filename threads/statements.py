@@ -145,7 +145,7 @@ def take_positions(
     """
     key = uuid_parameter(thread_id)
     update = (
-        f'UPDATE "{_THREADS}" SET last_position = last_position + %s, message_bytes = message_bytes + %s WHERE id = %s'
+        f'UPDATE "{_THREADS}" SET last_position = last_position + %s, message_bytes = message_bytes + %s WHERE id = %s'  # nosec B608  # names of ours; values are parameters
         " RETURNING last_position"
     )
     # After the lock: who held it may have written just these.
@@ -162,7 +162,7 @@ def take_positions(
 
 def correct_size(thread_id: UUID, unwritten: int) -> Statement:
     """Of the bytes that were to be written, so many were not."""
-    sql = f'UPDATE "{_THREADS}" SET message_bytes = message_bytes - %s WHERE id = %s'
+    sql = f'UPDATE "{_THREADS}" SET message_bytes = message_bytes - %s WHERE id = %s'  # nosec B608  # names of ours; values are parameters
     return sql, [unwritten, uuid_parameter(thread_id)]
 
 

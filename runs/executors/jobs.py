@@ -24,9 +24,10 @@ BATCH = 500
 # As long as a job waits or is being done it is of these.
 _ALIVE = "status IN ('todo', 'doing')"
 _DELETE = f"DELETE FROM procrastinate_jobs WHERE queueing_lock = %s AND {_ALIVE} RETURNING priority"  # nosec B608  # names of ours; values are parameters
-_DELETE_WAITING = f"""
-DELETE FROM procrastinate_jobs WHERE task_name = '{TASK}' AND status = 'todo' AND lock = ANY(%s) RETURNING id
-"""
+_DELETE_WAITING = (
+    f"DELETE FROM procrastinate_jobs WHERE task_name = '{TASK}' AND status = 'todo'"  # nosec B608  # names of ours; values are parameters
+    " AND lock = ANY(%s) RETURNING id"
+)
 _WITHOUT_JOB = f"""
 SELECT run.id FROM runs_run run
 WHERE run.status = 'pending' AND run.worker = '' AND NOT EXISTS (
