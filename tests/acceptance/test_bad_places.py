@@ -130,7 +130,7 @@ def test_what_cannot_stand_in_its_places(world: World, answers: dict[str, Any], 
     assert "Traceback" not in world.server.log
     if WRITING:
         answers[name] = told
-    assert told == answers[name]
+    assert told == {label: said for label, said in answers[name].items() if is_answered(world, label)}
 
 
 def test_there_are_as_many_as_the_notes_say(answers: dict[str, Any]) -> None:
@@ -142,6 +142,12 @@ def test_there_are_as_many_as_the_notes_say(answers: dict[str, Any]) -> None:
     assert all(tried[name] > 50 for name, operation in OPERATIONS.items() if operation.body)
 
 
+def is_answered(world: World, label: str) -> bool:
+    """Whether the application is asked at all: daphne refuses what is too long, and a form of no part, by itself."""
+    refused = label.startswith((ADDRESS, HEADERS)) or label.endswith(f": {named(Form(END))}")
+    return world.server.server == "uvicorn" or not refused
+
+
 def url_method(name: str) -> str:
     return name.partition(" ")[0]
 
@@ -151,12 +157,13 @@ def cases_of(world: World, name: str, operation: Operation) -> Iterator[Case]:
     right = right_request(world, operation)
     for place, values in operation.places.items():
         for number, value in enumerate(values):
-            yield place, f"{number}: {named(value)}", with_wrong(world, name, operation, place, value)
+            label = f"{number}: {named(value)}"
+            if is_answered(world, label):
+                yield place, label, with_wrong(world, name, operation, place, value)
     public = not world.document["paths"][name.partition(" ")[2]][url_method(name).lower()].get("security")
     for user in [] if public else USERS:
         yield USER, named(user), {**right, "headers": {**right["headers"], "cookie": f"{COOKIE}={user}"}}
-    if world.server.server == "uvicorn":
-        # daphne refuses both before it calls the application.
+    if is_answered(world, ADDRESS):
         yield ADDRESS, "17 kB", {**right, "url": f"{right['url']}?x={'x' * 17_000}"}
         yield HEADERS, "65 kB", {**right, "headers": {**right["headers"], "x-filler": "x" * 65_536}}
     if operation.body is None:
