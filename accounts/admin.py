@@ -17,11 +17,18 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.keys import create_api_key, revoke_api_key
 from accounts.logins import end_all_logins
 from accounts.models import APIKey, User
+from accounts.staff_rights import PRIVILEGES, handled_by, may_handle
 from audit.staff import Audited, AuditedDeletion, by_staff
 from opengpts.admin import AskedAdmin, DeletedWhole
 
 # Where a request keeps the key that it has made.
 NEW_KEY = "opengpts.new_api_key"
+
+
+def asking(request: HttpRequest) -> User:
+    """Who is logged in to the admin."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 @admin.register(User)
@@ -40,6 +47,16 @@ class APIUserAdmin(DeletedWhole, Audited, AskedAdmin, UserAdmin):
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if asking(request).is_superuser else [*fields, *PRIVILEGES]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_handle(asking(request), obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_handle(asking(request), obj))
+
     @method_decorator(sensitive_post_parameters())
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """In one transaction with what is written down of it."""
@@ -52,9 +69,12 @@ class APIUserAdmin(DeletedWhole, Audited, AskedAdmin, UserAdmin):
 
     @admin.action(description="End all logins: tokens and sessions", permissions=["change"])
     def end_logins(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        for user in users:
+        handled = users.filter(pk__in=handled_by(asking(request)))
+        for user in handled:
             end_all_logins(user=user)
-        self.message_user(request, f"The logins of {len(users)} users were ended.", messages.SUCCESS)
+        self.message_user(request, f"The logins of {len(handled)} users were ended.", messages.SUCCESS)
+        if others := len(users) - len(handled):
+            self.message_user(request, f"{others} are staff, whom only superusers log out.", messages.WARNING)
 
 
 # Rows of simplejwt that say which tokens were spent: of no use to people, and its pages answer some addresses with 500.
@@ -65,6 +85,10 @@ admin.site.unregister(Group)
 @admin.register(Group)
 class AuditedGroupAdmin(Audited, AskedAdmin, GroupAdmin):
     """Groups: what staff may do. What is changed here is written down."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        """Or whoever may change groups could give themselves every permission."""
+        return [] if asking(request).is_superuser else ["permissions"]
 
 
 class APIKeyForm(ModelForm):
@@ -109,6 +133,12 @@ class APIKeyAdmin(AuditedDeletion, AskedAdmin):
     actions = ["revoke"]
     list_per_page = 50
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # Whoever makes a key can act as its owner.
+        return super().formfield_for_foreignkey(
+            db_field, request, **{**kwargs, "queryset": handled_by(asking(request))}
+        )
+
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
         fields = list(APIKeyForm.Meta.fields)
         return fields if obj is None else [*fields, "prefix", "id", "created_at", "last_used_at", "revoked_at"]
@@ -141,9 +171,12 @@ class APIKeyAdmin(AuditedDeletion, AskedAdmin):
 
     @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
-        for key in keys.select_related("owner"):
+        handled = keys.filter(owner__in=handled_by(asking(request))).select_related("owner")
+        for key in handled:
             revoke_api_key(owner=key.owner, key_id=key.pk, by=by_staff(request))
-        self.message_user(request, f"{len(keys)} API keys were revoked.", messages.SUCCESS)
+        self.message_user(request, f"{len(handled)} API keys were revoked.", messages.SUCCESS)
+        if others := len(keys) - len(handled):
+            self.message_user(request, f"{others} are of staff: only superusers revoke those.", messages.WARNING)
 
     @admin.display(description="scopes")
     def may(self, key: APIKey) -> str:

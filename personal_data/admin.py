@@ -5,8 +5,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin import APIUserAdmin
+from accounts.admin import APIUserAdmin, asking
 from accounts.models import User
+from accounts.staff_rights import may_handle
 from audit.staff import by_staff
 from opengpts.errors import Conflict
 from personal_data.counting import count_of
@@ -39,6 +40,8 @@ class PersonAdmin(APIUserAdmin):
                 counts[name] = counts.get(name, 0) + number
             if sum(theirs.values()) > AT_MOST:
                 refused.append(f"{user} has too much to be deleted here. Call: manage.py delete_user {user}")
+            if not may_handle(asking(request), user):
+                refused.append(f"{user} is staff, whom only superusers delete.")
             if message := _last_superuser(user):
                 refused.append(f"{user}: {message}")
         lacking = set() if self.has_delete_permission(request) else {"user"}

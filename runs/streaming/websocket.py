@@ -79,7 +79,6 @@ class ThreadSocket(AsyncWebsocketConsumer):
         # What comes after the end of the connection was said is not done any more.
         self._refused: OpenGPTsError | None = None
         try:
-            self._thread_id = parse_id(self.scope["url_route"]["kwargs"]["thread_id"], what="Thread")
             self._user = await in_database_thread(self._identify)
         except Exception as exc:
             error = as_client_error(exc)
@@ -124,6 +123,8 @@ class ThreadSocket(AsyncWebsocketConsumer):
         """Who is there, if this thread may be theirs. Raises what is wrong with that, or that they have too many."""
         # What it is good for is seen with each command.
         user = admit(self.scope, needs=ANY_KEY)
+        # Only then, so that whoever nobody knows is counted whatever they ask for.
+        self._thread_id = parse_id(self.scope["url_route"]["kwargs"]["thread_id"], what="Thread")
         self._check_thread(user)
         self._place.take(user)
         return user

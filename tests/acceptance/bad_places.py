@@ -127,6 +127,16 @@ METHODS: Values = [None, 1, True, [], {}, "x" * 256]
 PARAMS: Values = [1, "x", True, [], ["x"]]
 IMAGES: Values = ["x", "%00", "%ff", "..", "..%2f..%2fdb.sqlite3", "a" * 2000, f"{'0' * 32}.svg", f"{'0' * 32}.png"]
 
+# Where AUTH_TYPE is cookie, as here, there are no logins: 404 for all of these. With another see `test_identity`.
+PASSWORDS: Values = [*NOT_TEXT, "", "\0", "x" * 4097]
+TOKENS: Values = [*NOT_TEXT, "", "x", "a.b.c", "\0", "x" * 8193]
+KEY_NAMES: Values = [*NOT_TEXT, "", " ", "\0", "x" * 256, 1.5, 2**80]
+SCOPES: Values = [None, 1, "read", {}, [], [1], ["zzz"], ["READ"], ["read\0"], ["read"] * 4, [None], [[]]]
+ENDS: Values = [
+    1.5, True, "", "x", [], {}, "2001-01-01T00:00:00Z", "2099-01-01T00:00:00", "2099-13-01T00:00:00Z", "\0",
+    "9999-12-31T23:59:59-12:00", "99999-01-01T00:00:00Z", "2099-01-01T00:00:00Z" + "0" * 5000,
+]  # fmt: skip
+
 
 def part(name: str, content: bytes, *, filename: str | None = None, headers: bytes = b"") -> bytes:
     """One part of a form whose boundary is `b`."""
@@ -278,6 +288,23 @@ OPERATIONS = {
     "DELETE /documents/{id}/": Operation("/documents/DOCUMENT", DELETED),
     "POST /ingest/": Operation("/ingest", {"body.files": FORMS, "body.config": TARGETS}, form=True),
     "GET /media/images/{name}": Operation("/media/images/NAME", {"path.name": IMAGES}),
+    "POST /auth/token/": Operation(
+        "/auth/token", {"body.username": NAMES, "body.password": PASSWORDS}, {"username": "x", "password": "HERE"}
+    ),
+    "POST /auth/token/refresh/": Operation("/auth/token/refresh", {"body.refresh": TOKENS}, {"refresh": "HERE"}),
+    "POST /auth/token/verify/": Operation("/auth/token/verify", {"body.token": TOKENS}, {"token": "HERE"}),
+    "POST /auth/token/revoke/": Operation(
+        "/auth/token/revoke", {"body.refresh": TOKENS, "body.all": FLAGS}, {"refresh": "HERE"}
+    ),
+    "GET /auth/me/": Operation("/auth/me"),
+    "GET /api-keys/": Operation("/api-keys", PAGES),
+    "POST /api-keys/": Operation(
+        "/api-keys",
+        {"body.name": KEY_NAMES, "body.scopes": SCOPES, "body.expires_at": ENDS},
+        {"name": "HERE", "scopes": ["read"]},
+    ),
+    "DELETE /api-keys/{id}/": Operation("/api-keys/NOWHERE", ID),
+    "GET /quotas/": Operation("/quotas"),
     "GET /models/": Operation("/models"),
     "GET /tools/": Operation("/tools"),
 }
