@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiRequest, extend_schema_field
 from pydantic import BaseModel, RootModel, ValidationError
 from rest_framework import serializers
@@ -12,7 +13,12 @@ from opengpts.errors import Invalid
 from opengpts.openapi import Complaint
 from opengpts.strict_json import decode_json
 
-FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+FILES = {
+    "type": "array",
+    "items": {"type": "string", "format": "binary"},
+    "minItems": 1,
+    "maxItems": settings.INGEST_MAX_FILES,
+}
 UPLOAD = {"multipart/form-data": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
 _ONE_ID: list[dict[str, Any]] = [
     {"properties": {name: {"type": "string", "format": "uuid"}}, "required": [name]}

@@ -135,7 +135,10 @@ def test_never_the_admin(with_cookies: LiveServer, path: str) -> None:
 
 
 def test_images_may_be_shown(live: LiveServer) -> None:
-    code = "from agents.tools.images import keep_image; print(keep_image(b'\\x89PNG\\r\\n\\x1a\\n'))"
+    code = (
+        "from agents.tools.images import keep_image, store_image;"
+        "print(keep_image(b'\\x89PNG\\r\\n\\x1a\\n', store_image))"
+    )
     path = live.manage("shell", "--verbosity=0", "-c", code).strip()
     answer = requests.get(f"{live.url}{path}", headers={"Cookie": f"{COOKIE}=alice"}, timeout=30)
     assert (answer.status_code, answer.headers["Cross-Origin-Resource-Policy"]) == (200, "cross-origin")

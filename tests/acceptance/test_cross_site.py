@@ -33,15 +33,15 @@ def alice(module_server: LiveServer) -> LiveClient:
 
 
 def writes(alice: LiveClient) -> list[tuple[str, str]]:
-    """Every write of the API that has an address of its own, on what is alice's."""
+    """Every write of the API that has an address of its own, on what is alice's, and asks who one is."""
     paths = alice.get("/openapi.json")["paths"]
     thread = alice.make_thread()
     ids = {"id": str(uuid4()), "thread_id": thread, "run_id": str(uuid4())}
     return [
         (method.upper(), path.format_map(ids))
         for path, methods in paths.items()
-        for method in methods
-        if method in ("post", "put", "patch", "delete")
+        for method, operation in methods.items()
+        if method in ("post", "put", "patch", "delete") and operation.get("security")
     ]
 
 

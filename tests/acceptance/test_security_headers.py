@@ -34,6 +34,7 @@ SECURE = {"X-Forwarded-Proto": "https"}
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "opengpts.settings.production",
     "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough-for-everybody",
+    "SECRETS_KEYS": "k" * 43 + "=",
     "ALLOWED_HOSTS": "127.0.0.1",
     "TRUST_COOKIES": "true",
     "TRUST_FORWARDED_PROTO": "true",
@@ -151,7 +152,10 @@ def test_streams_that_are_given(live: LiveServer) -> None:
 
 
 def test_images(live: LiveServer) -> None:
-    code = "from agents.tools.images import keep_image; print(keep_image(b'\\x89PNG\\r\\n\\x1a\\n'))"
+    code = (
+        "from agents.tools.images import keep_image, store_image;"
+        "print(keep_image(b'\\x89PNG\\r\\n\\x1a\\n', store_image))"
+    )
     path = live.manage("shell", "--verbosity=0", "-c", code).strip()
     answer = requests.get(live.url + path, headers=SECURE, timeout=30)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")

@@ -78,7 +78,8 @@ def test_whoever_does_not_read_is_cut_off(live: LiveServer) -> None:
     alice = LiveClient(live.url, "reluctant")
     thread = alice.make_thread()
     for _ in range(8):
-        alice.post(f"/threads/{thread}/state", {"values": [{"type": "human", "content": "x" * 3_000_000}]})
+        values = [{"type": "human", "content": "x" * 1_000_000}] * 3
+        alice.post(f"/threads/{thread}/state", {"values": values})
     body = json.dumps(SUBSCRIPTION).encode()
     head = (
         f"POST /threads/{thread}/stream/events HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\n"
