@@ -13,16 +13,8 @@ from opengpts.auth import ANY_KEY, Needs, Scope, identified, requester, require
 from opengpts.bodies import decode_body
 from opengpts.errors import Forbidden, OpenGPTsError
 from opengpts.openapi import BAD_REQUEST, INVALID, NOT_FOUND, sent_events
-from runs.streaming.commands import (
-    MAX_COMMAND_ID,
-    MAX_METHOD,
-    Command,
-    CommandFailed,
-    failure,
-    need_of,
-    perform,
-    read_command,
-)
+from runs.streaming.command_frames import MAX_COMMAND_ID, MAX_METHOD, Command, CommandFailed, failure, read_command
+from runs.streaming.commands import need_of, perform
 from runs.streaming.subscriptions import SubscribeBody
 from runs.views import NO_STREAMS
 

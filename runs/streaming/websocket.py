@@ -24,17 +24,8 @@ from opengpts.strict_json import decode_json
 from opengpts.throttling import admit, throttle_user
 from runs.cancellation import cancel_run
 from runs.event_log import LogUnavailable, event_log
-from runs.streaming.commands import (
-    SUBSCRIPTIONS,
-    Command,
-    CommandFailed,
-    failure,
-    need_of,
-    own_thread,
-    perform,
-    read_command,
-    read_params,
-)
+from runs.streaming.command_frames import Command, CommandFailed, failure, read_command, read_params
+from runs.streaming.commands import SUBSCRIPTIONS, need_of, own_thread, perform
 from runs.streaming.feed import Feed
 from runs.streaming.http import STOPPING
 from runs.streaming.open_streams import Place

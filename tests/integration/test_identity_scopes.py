@@ -16,7 +16,8 @@ from accounts.services import create_api_user
 from opengpts.auth import ANY_KEY, PEOPLE, Identified, identify_scope, require
 from opengpts.errors import Forbidden
 from opengpts.routing import http
-from runs.streaming.commands import HANDLERS, NEEDS, SUBSCRIPTIONS, Command, need_of
+from runs.streaming.command_frames import Command
+from runs.streaming.commands import HANDLERS, NEEDS, SUBSCRIPTIONS, need_of
 from runs.streaming.http import EventStreamConsumer
 from tests.client import APIClient
 from tests.tokens import bearer
