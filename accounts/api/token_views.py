@@ -47,7 +47,7 @@ class ObtainView(_TokenView):
 
 
 class RefreshView(_TokenView):
-    throttle_scope = "login"
+    # Not at the rate of logins: nobody guesses at a token, and wrong passwords of others would keep people out.
 
     @extend_schema(
         tags=["identity"],

@@ -15,6 +15,7 @@ from accounts.logins import check_access, end_all_logins, log_in
 from accounts.models import User
 from opengpts.auth import check_still
 from opengpts.errors import Unauthenticated
+from opengpts.settings.environment import Rate
 from tests.client import APIClient
 from tests.integration.identity_settings import use
 from tests.tokens import bearer, signed
@@ -236,3 +237,10 @@ def test_who_ends_their_logins_keeps_other_users(ann: User, django_user_model: t
     access = pair()["access"]
     end_all_logins(user=django_user_model.objects.get(username="bea"))
     assert works(access)
+
+
+def test_wrong_passwords_of_others_keep_nobody_from_going_on(ann: User, settings: Any) -> None:
+    tokens = pair()
+    settings.THROTTLE_LOGIN = Rate(2, 60)
+    assert [post("token", username="ann", password="wrong").status_code for _ in range(3)] == [401, 401, 429]
+    assert post("token/refresh", refresh=tokens["refresh"]).status_code == 200
