@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import CASCADE, Model, QuerySet
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.models import User
 from assistants.models import Assistant
@@ -118,10 +118,8 @@ def _others_of(user: User) -> Iterator[QuerySet[Any]]:
         if relation.on_delete is CASCADE:
             model: type[Model] = relation.related_model
             yield model._base_manager.filter(**{relation.field.name: user})
-    if apps.is_installed("rest_framework_simplejwt.token_blacklist"):
-        # These would stay, belonging to nobody.
-        tokens: Any = apps.get_app_config("token_blacklist").get_model("OutstandingToken")
-        yield tokens.objects.filter(user=user)
+    # These would stay, belonging to nobody.
+    yield OutstandingToken.objects.filter(user=user)
 
 
 def _delete(rows: QuerySet[Any]) -> None:
