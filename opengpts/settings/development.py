@@ -18,4 +18,4 @@ AUTH_DEFAULT_USER = "static-default-user-id" if AUTH_TYPE == "cookie" else None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

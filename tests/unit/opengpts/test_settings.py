@@ -29,6 +29,13 @@ def test_production_starts_when_it_is_told_all_it_must_know(tmp_path: Path) -> N
     assert production(tmp_path, **COMPLETE).stdout == "started\n"
 
 
+@pytest.mark.parametrize("settings", ["production", "development"])
+def test_what_is_stored_is_for_its_owner_only(tmp_path: Path, settings: str) -> None:
+    new = tmp_path / "data"
+    run("import django; django.setup()", new, DJANGO_SETTINGS_MODULE=f"opengpts.settings.{settings}", **COMPLETE)
+    assert new.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize(
     ("missing", "named"),
     [
