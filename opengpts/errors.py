@@ -122,18 +122,22 @@ class NotIdentified(OpenGPTsError):
         return {"WWW-Authenticate": "Bearer"}
 
 
-class IdentityUnavailable(OpenGPTsError):
-    """Who is asking cannot be found out now. `retry_after` is in seconds."""
+class TryLater(OpenGPTsError):
+    """What may be done later. `retry_after`: seconds until then, where time alone helps."""
 
-    code = "identity_unavailable"
-
-    def __init__(self, message: str, *, retry_after: int) -> None:
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.retry_after)}
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+class IdentityUnavailable(TryLater):
+    """Who is asking cannot be found out now."""
+
+    code = "identity_unavailable"
 
 
 class NotFound(OpenGPTsError):
@@ -146,6 +150,10 @@ class Conflict(OpenGPTsError):
 
 class TooLarge(OpenGPTsError):
     code = "too_large"
+
+
+class TooSlow(OpenGPTsError):
+    code = "timed_out"
 
 
 class Forbidden(OpenGPTsError):
@@ -162,29 +170,13 @@ class Forbidden(OpenGPTsError):
         return {"WWW-Authenticate": f"Bearer {self.bearer}"} if self.bearer else {}
 
 
-class RateLimited(OpenGPTsError):
-    """Too many requests, or too much work. `retry_after` is in seconds."""
+class RateLimited(TryLater):
+    """Too many requests, or too much work."""
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.retry_after)}
-
-
-class QuotaExceeded(OpenGPTsError):
-    """A user has used what they may of something. `retry_after`: seconds until they may again, where time helps."""
+class QuotaExceeded(TryLater):
+    """A user has used what they may of something."""
 
     code = "quota_exceeded"
-
-    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}

@@ -17,7 +17,7 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import JsonResponse
 from django.urls import set_script_prefix
 
-from opengpts.errors import TooLarge
+from opengpts.errors import OpenGPTsError
 from opengpts.later import Later
 from opengpts.request_body import Disconnected, receive_body, until_disconnected
 
@@ -55,7 +55,7 @@ class ThreadPoolHandler(ASGIHandler):
             body = await receive_body(receive, limit=getattr(settings, limit), setting=limit)
         except Disconnected:
             return
-        except TooLarge as exc:
+        except OpenGPTsError as exc:
             await self.send_response(JsonResponse({"detail": exc.detail}, status=exc.status), send)
             return
         loop = asyncio.get_running_loop()

@@ -1,9 +1,12 @@
 """Reading a request's body from an ASGI connection, up to a limit."""
 
+import asyncio
 import tempfile
 from typing import IO, Any
 
-from opengpts.errors import TooLarge
+from django.conf import settings
+
+from opengpts.errors import TooLarge, TooSlow
 
 # Bytes kept in memory; what is longer goes through a temporary file.
 MAX_IN_MEMORY = 1024 * 1024
@@ -16,14 +19,18 @@ class Disconnected(Exception):
 async def receive_body(receive: Any, *, limit: int, setting: str = "MAX_BODY_BYTES") -> IO[bytes]:
     """The body, as a file that the caller closes, read from its start.
 
-    Raises `TooLarge` as soon as more than `limit` bytes have come, naming the `setting`, `Disconnected` when the
-    client has gone.
+    Raises `TooLarge` as soon as more than `limit` bytes have come, naming the `setting`, `TooSlow` when no more came
+    for BODY_TIMEOUT seconds, `Disconnected` when the client has gone.
     """
     body = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115  (the caller closes it)
     size = 0
     try:
         while True:
-            message = await receive()
+            try:
+                async with asyncio.timeout(settings.BODY_TIMEOUT):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow(f"Nothing more of the body has come for {settings.BODY_TIMEOUT:g} seconds.") from None
             if message["type"] == "http.disconnect":
                 raise Disconnected
             chunk = message.get("body", b"")

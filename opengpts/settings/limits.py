@@ -7,6 +7,8 @@ from opengpts.settings.environment import env
 # Bytes. Larger request bodies are refused with 413.
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=8 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Seconds that may go by without any more of a body: then 408.
+BODY_TIMEOUT = env.float("BODY_TIMEOUT", default=60.0)
 # Bytes of the address of a request with its query, and of all its headers. More is refused with 414 and 431.
 MAX_URL_BYTES = env.int("MAX_URL_BYTES", default=16 * 1024)
 MAX_HEADER_BYTES = env.int("MAX_HEADER_BYTES", default=64 * 1024)
