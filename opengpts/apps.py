@@ -11,6 +11,7 @@ class OpenGPTsConfig(AppConfig):
     def ready(self) -> None:
         """Refuse to start, whatever settings module it is with, where people could not be told apart."""
         refuse_unsafe_identity()
+        # It needs the models, which are there only now.
         from opengpts.admin_login import LoginForm
 
         admin.site.login_form = LoginForm

@@ -1,7 +1,6 @@
 """What a server process does now and then so that what was deleted is gone, and what is old goes."""
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from audit.models import AuditEntry
 from audit.services import delete_old_entries, kind_of
 from knowledge.models import Document
 from knowledge.words import forget_deleted_words
+from opengpts.beside import BesideRequests
 from opengpts.db import in_database_thread
 from threads.images import delete_images_of_none
 from threads.models import Thread
@@ -31,29 +31,10 @@ OVERLAP = timedelta(minutes=2)
 _WITH_DOCUMENTS = [kind_of(model) for model in (Document, Assistant, Thread, User)]
 
 
-class Upkeep:
+class Upkeep(BesideRequests):
     """Makes a round every INTERVAL seconds. Any number of processes may."""
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def ensure_started(self) -> None:
-        """Begin, on the running event loop. Doing it again changes nothing."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop = loop
-            # In a fresh context, so that nothing of the request that came first lives on in it.
-            self._task = loop.create_task(self._go_round_forever(), context=contextvars.Context())
-
-    async def stop(self) -> None:
-        """Make no more rounds. What has been begun in the database is finished."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._loop = self._task = None
-
-    async def _go_round_forever(self) -> None:
+    async def go_on(self) -> None:
         since = timezone.now() - LOOK_BACK
         while True:
             await asyncio.sleep(INTERVAL)
