@@ -12,6 +12,7 @@ from opengpts.routing import http, websocket  # sets Django up, which the others
 # isort: split
 from knowledge.worker import worker
 from opengpts.cross_origin import allow_other_origins
+from opengpts.cutting_off import remember_server
 from opengpts.errors import INTERNAL_ERROR
 from opengpts.security_headers import with_security_headers
 from opengpts.stopping import watch_signals
@@ -35,6 +36,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     worker.ensure_started()
     ticker.ensure_started()
     upkeep.ensure_started()
+    remember_server(scope, send)
     send = with_security_headers(scope, send)
     if scope["type"] == "http":
         await _http(scope, receive, send)

@@ -14,6 +14,7 @@ from django.db import Error as DatabaseFailed
 
 from accounts.models import User
 from opengpts.auth import PEOPLE, Need, check_still
+from opengpts.cutting_off import cut_off
 from opengpts.db import in_database_thread
 from opengpts.error_responses import as_client_error
 from opengpts.errors import OpenGPTsError
@@ -77,7 +78,7 @@ class EventStreamConsumer(AsyncHttpConsumer):
             await self._serve(receive)
         except NotReading:
             logger.info("a stream of %s is given up: its client does not read it", scope["path"])
-            _cut_off(send)
+            cut_off(scope)
         finally:
             self._place.give_back()
 
@@ -178,17 +179,6 @@ class EventStreamConsumer(AsyncHttpConsumer):
             headers.append((b"Allow", ", ".join(self.methods).encode()))
         text = json.dumps({"detail": error.detail}, ensure_ascii=False, separators=(",", ":"))
         await self.send_response(error.status, text.encode(), headers=headers)
-
-
-def _cut_off(send: Any) -> None:
-    """End the connection at once, where the server lets us.
-
-    ASGI has no word for it, and a server that closes a connection waits until the client has read what it was sent,
-    which this one does not. What uvicorn gives an application to send with is a method of what has the transport.
-    """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if abort := getattr(transport, "abort", None):
-        abort()
 
 
 def ping() -> bytes:

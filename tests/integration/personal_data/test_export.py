@@ -56,6 +56,9 @@ def test_everything_there_is(path: Path) -> None:
     numbers = {name: len(rows) for name, rows in files.items() if name.endswith(".json")}
     assert numbers == {
         "profile.json": 1,
+        "api_keys.json": 0,
+        "quota.json": 0,
+        "use.json": 1,
         "assistants.json": 1,
         "threads.json": 1,
         "messages.json": 2,
