@@ -34,6 +34,8 @@ ENDLESS = "/threads/{thread_id}/stream/events/"
 
 def test_every_operation_answers_as_the_document_says(module_server: LiveServer) -> None:
     """All checks of schemathesis, on every operation: see `schemathesis.toml` for where they ask for something else."""
+    if module_server.server == "daphne":
+        pytest.skip("daphne itself answers a form of no part, with 400 and no body")
     command = [
         *(str(Path(sys.executable).parent / "st"), f"--config-file={HERE / 'schemathesis.toml'}", "run"),
         f"{module_server.url}/openapi.json",
